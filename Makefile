@@ -1,0 +1,44 @@
+# Two commands: `make run` starts the demo, `make test` proves it. Each does its own set-up.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test setup check bench messages lock pictures
+run: setup
+	$(BIN)/phen demo
+
+test: .venv/.test deploy/chromium.sh
+	sh deploy/chromium.sh
+	$(MAKE) --no-print-directory check
+	$(BIN)/pytest -n 2 --dist loadfile
+
+check: .venv/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/phen check
+
+setup: .venv/.run
+
+.venv/bin/python:
+	sh deploy/venv.sh $(PYTHON)
+
+.venv/.run: requirements.lock pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv/.test: requirements-test.lock .venv/.run
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-test.lock
+	touch $@
+
+# Both locks hold hashes and no addresses; needs `uv` on the path.
+lock:
+	uv pip compile pyproject.toml --extra build --extra test --generate-hashes --universal \
+		--python-version 3.11 --no-annotate --no-header -q -o requirements-test.lock
+	uv pip compile pyproject.toml --extra build --generate-hashes --universal \
+		--python-version 3.11 --no-annotate --no-header -q -c requirements-test.lock -o requirements.lock
+
+# Bring the translators' files up to date with the Bulgarian.
+messages: .venv/.run
+	$(BIN)/python -m dialogs.extract

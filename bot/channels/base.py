@@ -1,0 +1,154 @@
+"""The channel protocol: how the shell speaks to a platform, and how a platform answers.
+
+An adapter turns what its platform sends into `Incoming`, hands it to `Intake.accept`, and may
+acknowledge it to the platform once the returned future is done. It shows and removes what it
+is told to, and maps each of its platform's answers onto one of five verdicts below.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dialogs.model import Event, Language, Position
+
+Address = str
+"""The platform's id of one conversation. Lives in memory; at rest only sealed."""
+Handle = str
+"""The platform's id of one message in a conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a channel can show and undo. Lengths in characters as the platform counts them."""
+
+    text: int  # one message of a case
+    window: int  # text of the window
+    buttons: int
+    columns: int
+    label: int
+    payload: int  # bytes
+    picture: bool
+    edit: bool
+    delete_hours: int | None  # None: what was sent cannot be removed
+    knows_edit_time: bool  # False: the payload carries a stamp
+    keeps_window: bool  # True: what was shown stays until we cover it; False: her page does that
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingButton:
+    """One button as she will see it. `ticked` is part of the label already."""
+
+    label: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message, in words, for one channel. Plain text; no markup is ever interpreted."""
+
+    text: str
+    language: Language
+    choices: tuple[OutgoingButton, ...] = ()
+    marks: tuple[OutgoingButton, ...] = ()
+    picture: str | None = None  # name in `pictures/`
+    window: bool = True  # False: an ordinary message of a case
+    cover: bool = False
+    in_case: bool = False  # a case is open for this address
+    silent: bool = True  # asks the platform for no sound
+    position: Position | None = None
+    number: int | None = None  # a case message's number, so that a repeat can be recognised
+    author: str | None = None  # the role shown to her
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One thing that reached us. It must never be logged."""
+
+    channel: str
+    address: Address
+    event: Event
+    key: str  # the platform's id of this delivery: the same twice means the same thing
+    handle: Handle | None = None  # her own message, to be removed
+    window: Handle | None = None  # the message whose button she tapped
+    position: Position | None = None  # where she is, on channels whose page says it
+    languages: tuple[Language, ...] = ()
+
+
+class Intake(Protocol):
+    """Where an adapter hands over what it received."""
+
+    def accept(self, incoming: Incoming) -> asyncio.Future[None]:
+        """Queue one message in its conversation's order.
+
+        The future is done when nothing of it can be lost any more: at once for a tap, after
+        the commit for what is stored. It fails when the message could not be stored; then it
+        must not be acknowledged.
+        """
+        ...
+
+    def left(self, channel: str, address: Address) -> None:
+        """She closed the page or blocked the line: whatever comes next is held."""
+        ...
+
+
+class Channel(Protocol):
+    """One platform."""
+
+    name: str
+    limits: Limits
+
+    async def run(self, intake: Intake) -> None:
+        """Receive until cancelled. Survives the platform's outages."""
+        ...
+
+    async def show(self, address: Address, message: Outgoing, window: Handle | None) -> Handle:
+        """Show a message: into `window` where it can be edited, else as a new one.
+
+        Returns the handle under which it now stands. When a window had to be replaced, the
+        adapter has removed the old one. Raises a `SendError`.
+        """
+        ...
+
+    async def remove(self, address: Address, handles: Sequence[Handle]) -> None:
+        """Remove messages from her chat; twice is no error. Raises a `SendError`."""
+        ...
+
+    async def sweep(self, address: Address, newest: Handle | None) -> None:
+        """Remove what can be found when no window is known. May do nothing."""
+        ...
+
+
+class SendError(Exception):
+    """A send that did not succeed; its class says what may be done about it."""
+
+
+class Gone(SendError):
+    """She blocked or left the line: purge."""
+
+
+class Throttled(SendError):
+    """The platform wants a pause of `seconds` in this scope."""
+
+    def __init__(self, seconds: float, everywhere: bool = False) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+        self.everywhere = everywhere
+
+
+class Unsent(SendError):
+    """Nothing left this machine, or the platform did not take it: retry."""
+
+
+class Unknown(SendError):
+    """The answer was lost: it may have arrived."""
+
+
+class Refused(SendError):
+    """The platform says that the request is wrong: our fault, a dead letter."""
+
+
+class Unauthorised(SendError):
+    """The token is wrong or withdrawn: the channel stops and raises an alarm."""

@@ -1,0 +1,102 @@
+"""`phen talk`: the same dialog in a terminal, for authors, translators and tests."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from typing import TextIO
+
+from bot.channels.base import Address, Handle, Incoming, Intake, Limits, Outgoing
+from dialogs import payload
+from dialogs.model import Event, Started, Tapped, Typed
+
+ADDRESS: Address = "console"
+BACK, HOME = "<", "*"
+_CLEAR = "\x1b[2J\x1b[H"
+
+
+class ConsoleChannel:
+    """One person at one terminal. Digits tap choices, `<` goes back, `*` home."""
+
+    name = "console"
+    limits = Limits(
+        text=4096,
+        window=4096,
+        buttons=12,
+        columns=1,
+        label=80,
+        payload=payload.MAX_BYTES,
+        picture=False,
+        edit=True,
+        delete_hours=24 * 365,
+        knows_edit_time=True,
+        keeps_window=True,
+    )
+
+    def __init__(self, lines: asyncio.Queue[str | None], out: TextIO) -> None:
+        self._lines = lines
+        self._out = out
+        self._window: Outgoing | None = None
+        self._handle: Handle | None = None
+        self._said: dict[Handle, Outgoing] = {}
+
+    async def run(self, intake: Intake) -> None:
+        """Take line after line until the input ends."""
+        await intake.accept(self._incoming(Started(), None))
+        while (line := await self._lines.get()) is not None:
+            event, window = self._read(line.rstrip("\n"))
+            await intake.accept(self._incoming(event, window))
+
+    async def show(self, address: Address, message: Outgoing, window: Handle | None) -> Handle:
+        """Draw the screen anew: what is covered or hidden is gone from it."""
+        handle = window or secrets.token_hex(4)
+        if message.window:
+            self._window, self._handle = message, handle
+        else:
+            self._said[handle] = message
+        self._draw()
+        return handle
+
+    async def remove(self, address: Address, handles: Sequence[Handle]) -> None:
+        """Take messages off the screen."""
+        for handle in handles:
+            self._said.pop(handle, None)
+            if handle == self._handle:
+                self._window = self._handle = None
+        self._draw()
+
+    async def sweep(self, address: Address, newest: Handle | None) -> None:
+        """There is nothing on the screen that is not known."""
+
+    def _incoming(self, event: Event, window: Handle | None) -> Incoming:
+        return Incoming(self.name, ADDRESS, event, key=secrets.token_hex(8), window=window)
+
+    def _read(self, line: str) -> tuple[Event, Handle | None]:
+        word = line.strip()
+        if word == "/start" or word.startswith("/start "):
+            return Started(word.removeprefix("/start").strip() or None), None
+        buttons = self._buttons()
+        if word in buttons:
+            return Tapped(payload.unpack(buttons[word])), self._handle
+        return Typed(line), None
+
+    def _buttons(self) -> dict[str, str]:
+        if self._window is None:
+            return {}
+        choices = {str(n): b.payload for n, b in enumerate(self._window.choices, start=1)}
+        marks = dict(zip((BACK, HOME), (m.payload for m in self._window.marks[:2]), strict=False))
+        return choices | marks
+
+    def _draw(self) -> None:
+        if self._out.isatty():
+            self._out.write(_CLEAR)
+        if self._window is not None:
+            self._out.write(f"\n{self._window.text}\n\n")
+            self._out.writelines(f"  {choice.label}\n" for choice in self._window.choices)
+            keys = (BACK, HOME, "0", "9")
+            marks = zip(keys, self._window.marks, strict=False)
+            self._out.write("  ".join(f"[{key}] {mark.label}" for key, mark in marks) + "\n")
+        for message in self._said.values():
+            self._out.write(f"— {message.author or ''} {message.text}\n")
+        self._out.flush()

@@ -1,0 +1,108 @@
+"""One POST over HTTP, with the one distinction a retry needs: did anything leave this machine?
+
+Knows no platform. Nothing here is ever logged: addresses carry tokens, and bodies her words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import aiohttp
+
+MAX_CONNECTIONS = 256
+
+
+class NothingLeft(Exception):
+    """No connection came about (refused, no DNS, no TLS): surely nothing arrived."""
+
+
+class AnswerLost(Exception):
+    """The request was on its way and no whole answer came back: it may have arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One file of a multipart request."""
+
+    filename: str
+    content: bytes
+    mime: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, whole."""
+
+    status: int
+    body: bytes
+    retry_after: str | None = None
+
+
+class Http:
+    """A pool of connections, opened at the first request and closed once."""
+
+    def __init__(self, connections: int = MAX_CONNECTIONS) -> None:
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    async def post(
+        self,
+        url: str,
+        fields: Mapping[str, str],
+        files: Mapping[str, Upload],
+        *,
+        connect: float,
+        read: float,
+    ) -> Answer:
+        """Send one form and read the whole answer.
+
+        `connect` and `read` are seconds. `read` bounds the whole exchange, so that an answer
+        that drips does not hold us. Raises `NothingLeft` or `AnswerLost`, both without the
+        address, the body, or a cause that holds them.
+        """
+        timeout = aiohttp.ClientTimeout(total=connect + read, connect=connect, sock_read=read)
+        try:
+            async with self._open().post(
+                url, data=_form(fields, files), timeout=timeout, allow_redirects=False
+            ) as response:
+                body = await response.read()
+                return Answer(response.status, body, response.headers.get("Retry-After"))
+        except (
+            aiohttp.ClientConnectorError,
+            aiohttp.ConnectionTimeoutError,
+            aiohttp.InvalidURL,
+            NothingLeft,
+        ):
+            failure: Exception = NothingLeft()
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            failure = AnswerLost()
+        raise failure
+
+    async def close(self) -> None:
+        """Close the connections. Whatever is asked for later raises `NothingLeft`."""
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise NothingLeft
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._connections),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+
+def _form(fields: Mapping[str, str], files: Mapping[str, Upload]) -> aiohttp.FormData | None:
+    if not fields and not files:
+        return None
+    form = aiohttp.FormData(default_to_multipart=bool(files))
+    for name, value in fields.items():
+        form.add_field(name, value)
+    for name, upload in files.items():
+        form.add_field(name, upload.content, filename=upload.filename, content_type=upload.mime)
+    return form

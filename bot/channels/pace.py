@@ -1,0 +1,199 @@
+"""How fast we may speak: a token bucket for the platform, a softer one per chat, and lanes.
+
+`Pace` is arithmetic alone, time comes in as seconds. `Gate` lets callers wait in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from bot.channels.base import Throttled
+
+PER_SECOND = 28.0  # with the burst below, never more than 30 in any second
+BURST = 2.0
+CHAT_PER_SECOND = 1.0
+CHAT_BURST = 5.0
+MANY_CHATS = 3
+"""That many chats refused within `MANY_SECONDS`: it is not about a chat any more."""
+MANY_SECONDS = 10.0
+MAX_CHATS = 1000
+_ALMOST = 1e-6
+
+
+class Lane(IntEnum):
+    """Who goes first."""
+
+    CRISIS = 0  # 112, hide, the cover, whatever is removed
+    CASE = 1
+    MENU = 2
+    BROADCAST = 3
+
+
+class Bucket:
+    """Tokens that come back at `rate` a second, at most `burst` of them."""
+
+    __slots__ = ("_at", "_burst", "_rate", "_tokens")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self._rate, self._burst = rate, burst
+        self._tokens, self._at = burst, now
+
+    def wait(self, now: float) -> float:
+        """Seconds until a token is there; 0 when one is."""
+        self._refill(now)
+        return 0.0 if self._tokens >= 1 - _ALMOST else (1 - self._tokens) / self._rate
+
+    def take(self, now: float) -> None:
+        """Take a token, or owe one that is not there yet (never more than one)."""
+        self._refill(now)
+        self._tokens = max(self._tokens - 1, -1.0)
+
+    def full(self, now: float) -> bool:
+        """Nobody took from it lately: it says nothing and can be dropped."""
+        self._refill(now)
+        return self._tokens >= self._burst - _ALMOST
+
+    def _refill(self, now: float) -> None:
+        gained = max(now - self._at, 0.0) * self._rate
+        self._tokens, self._at = min(self._tokens + gained, self._burst), now
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ticket:
+    """One call that waits for its turn."""
+
+    chat: str
+    lane: Lane
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The platform told us to be silent for `seconds` more, in one chat or everywhere."""
+
+    seconds: float
+    everywhere: bool
+
+
+class Pace:
+    """Who may go now: lanes in their order, first come first served within each."""
+
+    def __init__(self, now: float, per_second: float = PER_SECOND, burst: float = BURST) -> None:
+        self._overall = Bucket(per_second, burst, now)
+        self._chats: dict[str, Bucket] = {}
+        self._waiting: dict[Lane, dict[Ticket, None]] = {lane: {} for lane in Lane}
+        self._paused: dict[str, float] = {}
+        self._all_paused = 0.0
+        self._refused: deque[tuple[float, str]] = deque()
+
+    def join(self, chat: str, lane: Lane) -> Ticket:
+        ticket = Ticket(chat, lane)
+        self._waiting[lane][ticket] = None
+        return ticket
+
+    def leave(self, ticket: Ticket) -> None:
+        """The caller waits no longer; twice is no error."""
+        self._waiting[ticket.lane].pop(ticket, None)
+
+    def release(self, now: float) -> tuple[list[Ticket], float | None]:
+        """Those who may go now, and after how many seconds to ask again (None: nobody waits)."""
+        going: list[Ticket] = []
+        waits: list[float] = []
+        for ticket in self._in_order():
+            if (wait := self._overall.wait(now)) > 0:
+                waits.append(wait)
+                break
+            if (wait := self._chat_wait(ticket, now)) > 0:
+                waits.append(wait)
+                continue
+            self._overall.take(now)
+            self._chat(ticket.chat, now).take(now)
+            going.append(ticket)
+        for ticket in going:
+            self.leave(ticket)
+        return going, min(waits, default=None)
+
+    def pause(self, chat: str, seconds: float, now: float) -> Pause:
+        """A 429 came. It stops this chat alone, unless several chats were refused together."""
+        self._refused.append((now, chat))
+        while self._refused and now - self._refused[0][0] > MANY_SECONDS:
+            self._refused.popleft()
+        everywhere = len({each for _, each in self._refused}) >= MANY_CHATS
+        until = now + seconds
+        if everywhere:
+            self._all_paused = max(self._all_paused, until)
+        self._paused = {each: then for each, then in self._paused.items() if then > now}
+        self._paused[chat] = max(self._paused.get(chat, 0.0), until)
+        return Pause(seconds, everywhere)
+
+    def paused(self, chat: str, now: float) -> Pause | None:
+        """The pause that holds this chat back now."""
+        if self._all_paused > now:
+            return Pause(self._all_paused - now, everywhere=True)
+        if (until := self._paused.get(chat, 0.0)) > now:
+            return Pause(until - now, everywhere=False)
+        return None
+
+    def _in_order(self) -> Iterator[Ticket]:
+        for lane in Lane:
+            yield from self._waiting[lane]
+
+    def _chat_wait(self, ticket: Ticket, now: float) -> float:
+        # One a second in a chat is soft at the platform, and hiding cannot wait for it.
+        return 0.0 if ticket.lane is Lane.CRISIS else self._chat(ticket.chat, now).wait(now)
+
+    def _chat(self, chat: str, now: float) -> Bucket:
+        if chat not in self._chats:
+            if len(self._chats) >= MAX_CHATS:
+                self._chats = {c: b for c, b in self._chats.items() if not b.full(now)}
+            self._chats[chat] = Bucket(CHAT_PER_SECOND, CHAT_BURST, now)
+        return self._chats[chat]
+
+
+class Gate:
+    """`await gate.enter(...)` before each call that the platform counts."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """`clock` gives seconds that only grow, such as the event loop's `time`."""
+        self._clock = clock
+        self._pace = Pace(clock())
+        self._turns: dict[Ticket, asyncio.Future[None]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def enter(self, chat: str, lane: Lane) -> None:
+        """Wait for the turn. Raises `Throttled` while the chat is paused, or as soon as it is."""
+        if pause := self._pace.paused(chat, self._clock()):
+            raise Throttled(pause.seconds, pause.everywhere)
+        ticket = self._pace.join(chat, lane)
+        turn = self._turns[ticket] = asyncio.get_running_loop().create_future()
+        self._let_through()
+        try:
+            await turn
+        finally:
+            del self._turns[ticket]
+            self._pace.leave(ticket)
+
+    def pause(self, chat: str, seconds: float) -> Pause:
+        """Note a 429. Whoever waits in its scope gets `Throttled` too."""
+        now = self._clock()
+        pause = self._pace.pause(chat, seconds, now)
+        for ticket, turn in self._turns.items():
+            if not turn.done() and (held := self._pace.paused(ticket.chat, now)):
+                turn.set_exception(Throttled(held.seconds, held.everywhere))
+                self._pace.leave(ticket)
+        return pause
+
+    def _let_through(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        going, wait = self._pace.release(self._clock())
+        for ticket in going:
+            if not self._turns[ticket].done():
+                self._turns[ticket].set_result(None)
+        if wait is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(wait, self._let_through)

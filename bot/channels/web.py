@@ -1,0 +1,272 @@
+"""The web page as a channel: a window answers a request, a case message goes down a stream.
+
+A woman who only reads has no address of her own: each request brings a new one. Once a case
+is open her cookie is the address, and her page may hold a stream (`GET /live`) open. What
+cannot be put on a page that is open now was not sent, and waits until she is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bot.channels.base import Address, Handle, Incoming, Intake, Limits, Outgoing, Unsent
+
+NAME = "web"
+WINDOW: Handle = "window"
+ANSWER_SECONDS = 10.0
+"""How long a request waits for its window."""
+ACKNOWLEDGE_SECONDS = 5.0
+"""How long a message waits for her page to say that it is on the screen."""
+MAX_STREAMS = 3
+"""Open pages of one address; one more closes the oldest."""
+_BACKLOG = 100
+
+LIMITS = Limits(
+    text=4096,
+    window=2000,
+    buttons=16,
+    columns=1,
+    label=64,
+    payload=64,
+    picture=True,
+    edit=True,
+    delete_hours=24 * 365,  # the page forgets what it is told to, however old
+    knows_edit_time=False,
+    keeps_window=False,
+)
+
+
+class WebIntake(Intake, Protocol):
+    """What the page asks of the conversation, beyond what every channel does."""
+
+    async def has_case(self, channel: str, address: Address) -> bool:
+        """Whether anything is kept for this address that she may come back to."""
+        ...
+
+    async def unread(self, channel: str, address: Address) -> Sequence[Outgoing]:
+        """The case messages (with numbers) that she has not had, for a page without a stream.
+
+        They stay unread until `seen` says otherwise.
+        """
+        ...
+
+    async def settled(self, channel: str, address: Address) -> None:
+        """Return when nothing she sent is unhandled and no window is on its way to her."""
+        ...
+
+    def here(self, channel: str, address: Address) -> None:
+        """Her page is open and shows her case or a screen beside it: send what was held."""
+        ...
+
+
+class NotAnswered(Exception):
+    """The request could not be handled, or not in time. Says nothing about its content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a request. No window: what she sees stays, or is gone (`hidden`)."""
+
+    window: Outgoing | None
+    messages: tuple[Outgoing, ...] = ()
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wipe:
+    """These messages leave the page; the window among them covers it."""
+
+    handles: tuple[Handle, ...]
+
+
+Signal = Outgoing | Wipe | None
+"""What a stream carries; None ends it."""
+
+
+@dataclass(slots=True)
+class _Request:
+    """One HTTP request that waits for its window."""
+
+    shown: asyncio.Future[Outgoing]
+    latest: Outgoing | None = None
+    messages: list[Outgoing] = field(default_factory=list)
+    removed: bool = False
+
+
+class WebChannel:
+    """See the module. One instance per process."""
+
+    name = NAME
+    limits = LIMITS
+
+    def __init__(
+        self, answer_seconds: float = ANSWER_SECONDS, acknowledge: float = ACKNOWLEDGE_SECONDS
+    ) -> None:
+        self._answer_seconds = answer_seconds
+        self._acknowledge_seconds = acknowledge
+        self._intake: Intake | None = None
+        self._requests: dict[Address, deque[_Request]] = {}
+        self._streams: dict[Address, list[asyncio.Queue[Signal]]] = {}
+        self._waiting: dict[Address, dict[int, asyncio.Future[None]]] = {}
+
+    async def run(self, intake: Intake) -> None:
+        """Requests come by themselves; at the end every open page's stream is closed."""
+        self._intake = intake
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the open streams, so that the server can stop."""
+        for streams in self._streams.values():
+            for stream in streams:
+                _put(stream, None)
+
+    # --- what her page does ----------------------------------------------------------------
+
+    async def answer(self, intake: WebIntake, incoming: Incoming) -> Answer:
+        """Hand over one request and wait for what she sees then. Raises `NotAnswered`."""
+        self._give_up(incoming.address)
+        with self._request(incoming.address) as request:
+            try:
+                async with asyncio.timeout(self._answer_seconds):
+                    await intake.accept(incoming)
+                    await self._shown_or_settled(request, intake, incoming.address)
+            except Exception:  # its text may hold hers
+                raise NotAnswered from None
+            window = request.shown.result() if request.shown.done() else request.latest
+            hidden = window is None and request.removed
+            return Answer(window, tuple(request.messages), hidden)
+
+    @asynccontextmanager
+    async def listen(
+        self, intake: WebIntake, address: Address
+    ) -> AsyncIterator[asyncio.Queue[Signal]]:
+        """Her page's stream, from its opening until she leaves."""
+        stream: asyncio.Queue[Signal] = asyncio.Queue(_BACKLOG)
+        streams = self._streams.setdefault(address, [])
+        streams.append(stream)
+        if len(streams) > MAX_STREAMS:
+            _put(streams[0], None)
+        intake.here(NAME, address)
+        try:
+            yield stream
+        finally:
+            streams.remove(stream)
+            if not streams:
+                self._streams.pop(address, None)
+                self._give_up(address)
+                intake.left(NAME, address)
+
+    def seen(self, intake: WebIntake, address: Address, number: int) -> None:
+        """Her page has the case messages up to `number` on its screen."""
+        waiting = self._waiting.get(address, {})
+        for known in [n for n in waiting if n <= number]:
+            if not waiting[known].done():
+                waiting[known].set_result(None)
+        intake.seen(NAME, address, number)
+
+    # --- the channel's protocol ------------------------------------------------------------
+
+    async def show(self, address: Address, message: Outgoing, window: Handle | None) -> Handle:
+        """Answer her request, or push down her stream; else `Unsent`."""
+        if message.window:
+            return self._show_window(address, message)
+        if message.number is None:
+            return self._show_remark(address, message)
+        return await self._show_message(address, message, message.number)
+
+    async def remove(self, address: Address, handles: Sequence[Handle]) -> None:
+        """Make her open pages forget these; there is nothing to do where none is open."""
+        for request in self._requests.get(address, ()):
+            request.removed = True
+        self._push(address, Wipe(tuple(handles)))
+
+    async def sweep(self, address: Address, newest: Handle | None) -> None:
+        """Cover her open pages."""
+        await self.remove(address, [WINDOW])
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _show_window(self, address: Address, message: Outgoing) -> Handle:
+        requests = self._requests.get(address, ())
+        for request in requests:
+            request.latest = message
+        first = next((r for r in requests if not r.shown.done()), None)
+        if first is not None:
+            first.shown.set_result(message)
+        elif not self._push(address, message) and not message.cover:
+            raise Unsent  # a page that nobody has open covers itself
+        return WINDOW
+
+    def _show_remark(self, address: Address, message: Outgoing) -> Handle:
+        requests = self._requests.get(address)
+        if requests:
+            requests[0].messages.append(message)
+        elif not self._push(address, message):
+            raise Unsent
+        return ""
+
+    async def _show_message(self, address: Address, message: Outgoing, number: int) -> Handle:
+        if not self._push(address, message):
+            if self._intake is not None:
+                self._intake.left(NAME, address)
+            raise Unsent
+        waiting = self._waiting.setdefault(address, {})
+        here = waiting.setdefault(number, asyncio.get_running_loop().create_future())
+        try:
+            await asyncio.wait({here}, timeout=self._acknowledge_seconds)
+        finally:
+            waiting.pop(number, None)
+            if not waiting:
+                self._waiting.pop(address, None)
+        if not here.done() or here.cancelled():
+            raise Unsent
+        return str(number)
+
+    def _push(self, address: Address, signal: Signal) -> bool:
+        streams = self._streams.get(address, ())
+        return any([_put(stream, signal) for stream in streams])
+
+    def _give_up(self, address: Address) -> None:
+        """Messages that nobody has acknowledged by now were not sent."""
+        for waiting in self._waiting.get(address, {}).values():
+            waiting.cancel()
+
+    @contextmanager
+    def _request(self, address: Address) -> Iterator[_Request]:
+        request = _Request(asyncio.get_running_loop().create_future())
+        requests = self._requests.setdefault(address, deque())
+        requests.append(request)
+        try:
+            yield request
+        finally:
+            requests.remove(request)
+            if not requests:
+                self._requests.pop(address, None)
+
+    async def _shown_or_settled(
+        self, request: _Request, intake: WebIntake, address: Address
+    ) -> None:
+        settled = asyncio.ensure_future(intake.settled(NAME, address))
+        try:
+            await asyncio.wait({request.shown, settled}, return_when=asyncio.FIRST_COMPLETED)
+            if not request.shown.done():
+                settled.result()
+        finally:
+            settled.cancel()
+
+
+def _put(stream: asyncio.Queue[Signal], signal: Signal) -> bool:
+    """False when a page is so far behind that it counts as closed."""
+    try:
+        stream.put_nowait(signal)
+    except asyncio.QueueFull:
+        return False
+    return True

@@ -1,0 +1,375 @@
+"""The path of one message: normalise, step, commit, send.
+
+A tap that only reads touches no table. What must not be lost is committed first; then her
+window and her chat follow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, assert_never
+from zoneinfo import ZoneInfo
+
+from bot import render
+from bot.channels.base import Channel, Incoming
+from bot.handover import Handover
+from bot.privacy.redact import EventLog
+from bot.storage.records import Case, CaseClosed, CaseState
+from bot.storage.store import Store
+from bot.texts import Texts
+from bot.windows import Who, Windows
+from dialogs import engine, load, match
+from dialogs.model import (
+    CASE,
+    DANGER,
+    PLACE_SLOT,
+    SOURCE_LANGUAGE,
+    TALK,
+    Arrive,
+    Content,
+    Decline,
+    Effect,
+    EndCase,
+    Fill,
+    ForgetEverything,
+    Hide,
+    NodeKind,
+    OpenCase,
+    Position,
+    Relay,
+    Screen,
+    Sent,
+    Show,
+    Started,
+    Step,
+    Tapped,
+    Typed,
+)
+from scheduler import plan
+from scheduler.model import Reception, ReceptionState
+
+SOFIA = ZoneInfo("Europe/Sofia")
+REMEMBERED = 10_000
+"""How many deliveries are remembered, so that the same one twice is handled once."""
+_STORES = (NodeKind.OPEN_CASE, NodeKind.END_CASE, NodeKind.FORGET)
+
+log = EventLog("conversation")
+
+
+@dataclass(slots=True)
+class _Line:
+    """What one woman has sent and is not yet handled, in order."""
+
+    waiting: deque[tuple[Incoming, asyncio.Future[None]]] = field(default_factory=deque)
+    worker: asyncio.Task[None] | None = None
+
+
+class Conversation:
+    """The intake of every channel."""
+
+    def __init__(
+        self,
+        content: Content,
+        texts: Texts,
+        channels: Mapping[str, Channel],
+        windows: Windows,
+        handover: Handover,
+        store: Store,
+        now: Callable[[], datetime],
+        somebody_is_there: Callable[[], bool],
+    ) -> None:
+        self._content = content
+        self._texts = texts
+        self._channels = channels
+        self._windows = windows
+        self._handover = handover
+        self._store = store
+        self._now = now
+        self._somebody_is_there = somebody_is_there
+        self._lines: dict[Who, _Line] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._handled: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    # --- the intake's protocol ---------------------------------------------------------------
+
+    def accept(self, incoming: Incoming) -> asyncio.Future[None]:
+        """Queue one message; see `Intake.accept`."""
+        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if not self._changes_what_is_stored(incoming):
+            settled.set_result(None)
+        who = Who(incoming.channel, incoming.address)
+        line = self._lines.setdefault(who, _Line())
+        line.waiting.append((incoming, settled))
+        if line.worker is None:
+            line.worker = asyncio.get_running_loop().create_task(self._work(who, line))
+        return settled
+
+    async def has_case(self, channel: str, address: str) -> bool:
+        """Whether anything is kept for this address that she may come back to."""
+        return await self._handover.remembers(Who(channel, address))
+
+    def left(self, channel: str, address: str) -> None:
+        """Her page was closed: what comes next is held."""
+        who = Who(channel, address)
+        self._windows.left(who)
+        self._spawn(self._absent(who))
+
+    def idle(self, who: Who) -> None:
+        """Her window was left alone: it becomes the cover, and her case is held."""
+        window = self._windows.get(who)
+        language = window.position.language if window and window.position else SOURCE_LANGUAGE
+        self._cover(who, language)
+
+    async def cover_all(self) -> None:
+        """Cover every open window, for a clean shutdown."""
+        for who in self._windows.open_ones():
+            self.idle(who)
+        await self._windows.settled()
+
+    # --- one message after another -------------------------------------------------------------
+
+    def _changes_what_is_stored(self, incoming: Incoming) -> bool:
+        match incoming.event:
+            case Typed() | Sent():
+                return True
+            case Tapped(to=Position() as to):
+                return self._content.nodes[engine.living(self._content, to).node].kind in _STORES
+            case _:
+                return False
+
+    async def _work(self, who: Who, line: _Line) -> None:
+        while line.waiting:
+            incoming, settled = line.waiting.popleft()
+            try:
+                await self._once(who, incoming)
+            except Exception as error:  # one message's fault never ends her line
+                log.failed("not_handled", error)
+                self._show_error(who, incoming)
+                if not settled.done():
+                    settled.set_exception(type(error)())
+                    settled.exception()
+            else:
+                if not settled.done():
+                    settled.set_result(None)
+        line.worker = None
+        self._lines.pop(who, None)
+
+    async def _once(self, who: Who, incoming: Incoming) -> None:
+        delivery = (incoming.channel, incoming.key)
+        if delivery in self._handled:
+            return
+        await self._handle(who, incoming)
+        self._handled[delivery] = None
+        if len(self._handled) > REMEMBERED:
+            self._handled.popitem(last=False)
+
+    async def _handle(self, who: Who, incoming: Incoming) -> None:
+        """Normalise, step, commit, send."""
+        case = await self._case_she_writes_in(who, incoming)
+        here = self._where(who, incoming, case)
+        step = engine.step(self._today(), here, incoming.event)
+        self._settle_window(who, incoming, step)
+        if case is None and incoming.handle is not None:
+            self._windows.remove(who, [incoming.handle])
+        for effect in step.effects:
+            await self._act(who, incoming, case, effect)
+
+    async def _case_she_writes_in(self, who: Who, incoming: Incoming) -> Case | None:
+        """Only what she writes can belong to a case; *hide* never waits for the database."""
+        match incoming.event:
+            case Typed(text=text):
+                hides = match.is_safe_word(self._content, text)
+                return None if hides else await self._handover.case_of(who)
+            case Sent():
+                return await self._handover.case_of(who)
+            case _:
+                return None
+
+    def _where(self, who: Who, incoming: Incoming, case: Case | None) -> Position:
+        if case is not None:
+            return Position(case.language, CASE)
+        if incoming.position is not None:
+            return incoming.position
+        window = self._windows.get(who)
+        if window is not None and window.position is not None:
+            return window.position
+        language = incoming.languages[0] if incoming.languages else SOURCE_LANGUAGE
+        return engine.cover(language)
+
+    def _today(self) -> Content:
+        """The content with the facts marked that have run out."""
+        return load.on(self._content, self._now().astimezone(SOFIA).date())
+
+    def _settle_window(self, who: Who, incoming: Incoming, step: Step) -> None:
+        if any(isinstance(effect, Hide) for effect in step.effects):
+            return
+        if incoming.window is not None:
+            self._windows.tapped(who, incoming.window)
+        elif isinstance(incoming.event, Started) or self._windows.has_none(who):
+            self._windows.renew(who, incoming.handle)
+
+    # --- effects --------------------------------------------------------------------------------
+
+    async def _act(
+        self, who: Who, incoming: Incoming, case: Case | None, effect: Effect
+    ) -> None:
+        match effect:
+            case Show(screen):
+                await self._show(who, screen)
+            case Arrive(screen):
+                await self._arrive(who, screen)
+            case Hide():
+                await self._hide(who, incoming)
+            case OpenCase(language, topic, place):
+                await self._handover.open_case(who, language, topic, place)
+            case Relay(text):
+                await self._relay(who, incoming, case, text)
+            case Decline(text):
+                if case is not None:
+                    await self._handover.decline(case, text, incoming.key, incoming.handle)
+            case EndCase():
+                await self._handover.end(who)
+                self._windows.case_over(who)
+            case ForgetEverything():
+                self._windows.remove(who, await self._handover.forget(who))
+                self._windows.case_over(who)
+                self._windows.clear_case(who)
+            case _:
+                assert_never(effect)
+
+    async def _show(self, who: Who, screen: Screen) -> None:
+        if screen.cover:
+            return self._cover(who, screen.position.language, screen)
+        node = screen.position.node
+        if screen.fill is Fill.CASE or node == TALK:
+            return await self._show_talk(who, screen)
+        self._put(who, screen, await self._added(screen, None), in_case=self._in_case(who))
+
+    async def _show_talk(self, who: Who, screen: Screen) -> None:
+        """The door to a human: her case if one is open, else what comes before it."""
+        case = await self._handover.arrive(who)
+        if case is None or case.state is CaseState.CLOSED:
+            if screen.position.node == CASE:
+                screen = self._screen(screen.position.to(TALK))
+            return self._put(who, screen, await self._added(screen, None), in_case=False)
+        screen = self._screen(Position(screen.position.language, CASE))
+        self._put(who, screen, await self._added(screen, case), in_case=True)
+
+    async def _arrive(self, who: Who, screen: Screen) -> None:
+        """The gate is passed: her case before anything else, and what was held for her."""
+        case = await self._handover.arrive(who)
+        if case is None:
+            return await self._show(who, screen)
+        if case.state is not CaseState.CLOSED:
+            screen = self._screen(Position(screen.position.language, CASE))
+        self._put(who, screen, await self._added(screen, case), in_case=True)
+
+    async def _hide(self, who: Who, incoming: Incoming) -> None:
+        self._windows.hide(who, incoming.handle or incoming.window)
+        await self._absent(who)
+
+    async def _absent(self, who: Who) -> None:
+        """Hold what comes for her. A database that is away must not undo what she sees."""
+        try:
+            await self._handover.absent(who)
+        except Exception as error:  # her window is closed in memory, and nothing is sent to it
+            log.failed("absence_not_kept", error)
+
+    async def _relay(self, who: Who, incoming: Incoming, case: Case | None, text: str) -> None:
+        if case is None:
+            return
+        try:
+            await self._handover.relay(case, text, incoming.key, incoming.handle)
+        except CaseClosed:
+            return await self._show(who, self._screen(Position(case.language, TALK)))
+        window = self._windows.get(who)
+        if window is not None and window.open:
+            return self._windows.touch(who)
+        self._cover(who, case.language)
+
+    def _cover(self, who: Who, language: str, screen: Screen | None = None) -> None:
+        """The harmless screen; the case's messages go, and what comes for her is held."""
+        screen = screen or self._screen(engine.cover(language))
+        was_in_case = self._in_case(who)
+        self._put(who, screen, "", in_case=False)
+        self._windows.clear_case(who)
+        if was_in_case:
+            self._spawn(self._absent(who))
+
+    def _put(self, who: Who, screen: Screen, added: str, *, in_case: bool) -> None:
+        limits = self._channels[who.channel].limits
+        message = render.render(
+            screen, self._texts, limits, self._now(), added=added, in_case=in_case
+        )
+        self._windows.show(who, message)
+
+    def _show_error(self, who: Who, incoming: Incoming) -> None:
+        """Something failed here: she sees where 112 is. Needs no database."""
+        here = self._where(who, incoming, None)
+        step = engine.step(self._today(), here, incoming.event)
+        at_gate = self._content.nodes[step.position.node].topic == engine.GATE_TOPIC
+        node = step.position.node if at_gate or step.position.node == DANGER else "error"
+        if not any(isinstance(effect, Hide) for effect in step.effects):
+            screen = self._screen(step.position.to(node))
+            self._put(who, screen, "", in_case=self._in_case(who))
+
+    def _in_case(self, who: Who) -> bool:
+        window = self._windows.get(who)
+        return window is not None and window.in_case
+
+    def _screen(self, position: Position) -> Screen:
+        return engine.screen(self._today(), position)
+
+    # --- what only the shell knows -----------------------------------------------------------
+
+    async def _added(self, screen: Screen, case: Case | None) -> str:
+        language = screen.position.language
+        match screen.fill:
+            case Fill.RECEPTIONS:
+                return await self._receptions(screen)
+            case Fill.DUTY:
+                there = self._somebody_is_there()
+                return self._texts.say(language, "duty.now" if there else "duty.nobody")
+            case Fill.CASE:
+                return self._texts.say(language, self._case_words(case))
+            case _:
+                return ""
+
+    def _case_words(self, case: Case | None) -> str:
+        if case is not None and case.state is CaseState.CLAIMED:
+            return "case.answered"
+        return "case.waiting" if self._somebody_is_there() else "notice.out_of_hours"
+
+    async def _receptions(self, screen: Screen) -> str:
+        language = screen.position.language
+        code = screen.position.answer(PLACE_SLOT)
+        if code is None:
+            return self._texts.say(language, "no_receptions.text")
+        now = self._now()
+        coming = plan.upcoming(await self._store.receptions(code, now), code, now)
+        if not coming:
+            return self._texts.say(language, "no_receptions.text")
+        return "\n\n".join(self._reception(language, reception, now) for reception in coming)
+
+    def _reception(self, language: str, reception: Reception, now: datetime) -> str:
+        lines = [
+            self._texts.say(
+                language,
+                "receptions.line",
+                when=self._texts.when(language, reception.start, reception.end, now),
+                place=reception.place,
+                landmark=reception.landmark,
+            ).rstrip()
+        ]
+        if reception.state is not ReceptionState.PLANNED:
+            lines.append(self._texts.say(language, f"receptions.{reception.state.value}"))
+        return "\n".join(lines)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

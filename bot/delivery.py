@@ -1,0 +1,155 @@
+"""The outbox: what was committed for her is sent, in order, while her window is open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+
+from bot import render
+from bot.channels.base import (
+    Channel,
+    Gone,
+    Handle,
+    Outgoing,
+    SendError,
+    Throttled,
+    Unknown,
+    Unsent,
+)
+from bot.live import Changes
+from bot.privacy.redact import EventLog
+from bot.storage.records import Author, Due, MessageState
+from bot.storage.store import Store
+from bot.texts import Texts
+from bot.windows import Covered, Who, Windows
+from dialogs.engine import screen
+from dialogs.model import CASE, Content, Position
+
+MAX_ATTEMPTS = 6
+POLL_SECONDS = 5.0
+_FIRST_PAUSE = timedelta(seconds=2)
+
+log = EventLog("delivery")
+
+
+class Delivery:
+    """Takes what is due from the store, sends it through the windows, and settles it."""
+
+    def __init__(
+        self,
+        store: Store,
+        windows: Windows,
+        channels: Mapping[str, Channel],
+        content: Content,
+        texts: Texts,
+        changes: Changes,
+        now: Callable[[], datetime],
+        on_gone: Callable[[Who], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._windows = windows
+        self._channels = channels
+        self._content = content
+        self._texts = texts
+        self._changes = changes
+        self._now = now
+        self._on_gone = on_gone
+        self._woken = asyncio.Event()
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+
+    def wake(self) -> None:
+        """Something may be due now."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Send until cancelled; a database that is away for a while is waited for."""
+        while True:
+            self._woken.clear()
+            try:
+                await self._round()
+            except Exception as error:  # the next round tries again
+                log.failed("outbox_unread", error)
+            try:
+                await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
+            except TimeoutError:
+                continue
+
+    async def drain(self) -> None:
+        """Return when the sends under way are settled."""
+        while self._under_way:
+            await asyncio.wait(list(self._under_way.values()))
+
+    async def _round(self) -> None:
+        for due in await self._store.due(self._now()):
+            if due.case_id not in self._under_way and due.channel in self._channels:
+                task = asyncio.create_task(self._deliver(due))
+                self._under_way[due.case_id] = task
+                task.add_done_callback(lambda _, case_id=due.case_id: self._done(case_id))
+
+    def _done(self, case_id: str) -> None:
+        self._under_way.pop(case_id, None)
+        self.wake()
+
+    async def _deliver(self, due: Due) -> None:
+        who = Who(due.channel, due.address)
+        try:
+            if await self._store.sending(due.outbox_id):
+                await self._send(due, who)
+        except Exception as error:  # left as it is: `recover` or the next round finds it
+            log.failed("delivery_failed", error)
+            await asyncio.sleep(1)
+        self._changes.notify()
+
+    async def _send(self, due: Due, who: Who) -> None:
+        async def sent(handle: Handle) -> None:
+            await self._store.add_handles(due.case_id, [handle])
+
+        try:
+            await self._windows.say(who, await self._message(due), sent)
+        except Covered:
+            await self._hold(due)
+        except Throttled as pause:
+            await self._store.postpone(
+                due.outbox_id, self._now() + timedelta(seconds=pause.seconds)
+            )
+        except Unsent:
+            await self._again(due)
+        except Unknown:
+            await self._store.settle(due.outbox_id, MessageState.UNKNOWN)
+        except Gone:
+            await self._on_gone(who)
+        except SendError:
+            await self._store.settle(due.outbox_id, MessageState.FAILED)
+        else:
+            await self._store.settle(due.outbox_id, MessageState.SENT)
+
+    async def _hold(self, due: Due) -> None:
+        await self._store.set_present(due.case_id, False)
+        await self._store.postpone(due.outbox_id, self._now())
+
+    async def _again(self, due: Due) -> None:
+        if not self._channels[due.channel].limits.keeps_window:
+            return await self._hold(due)  # her page is closed; she reads when she is back
+        if due.attempts + 1 >= MAX_ATTEMPTS:
+            return await self._store.settle(due.outbox_id, MessageState.FAILED)
+        await self._store.postpone(due.outbox_id, self._now() + _FIRST_PAUSE * 2**due.attempts)
+
+    async def _message(self, due: Due) -> Outgoing:
+        return render.case_message(
+            due.message.text,
+            due.language,
+            screen(self._content, Position(due.language, CASE)),
+            self._texts,
+            self._channels[due.channel].limits,
+            self._now(),
+            number=due.message.number,
+            author=await self._author(due),
+        )
+
+    async def _author(self, due: Due) -> str | None:
+        if due.message.author is not Author.CONSULTANT or due.message.staff_id is None:
+            return None
+        staff = await self._store.staff(due.message.staff_id)
+        alias = staff.alias if staff is not None else ""
+        return alias or self._texts.say(due.language, "case.role")

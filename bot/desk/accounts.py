@@ -1,0 +1,265 @@
+"""Who may come in: invitations, passwords, one-time codes and sessions of the centre's people.
+
+Nothing that opens a door is stored in clear: of an invitation and of a session only a hash,
+of a password only its argon2id hash, and the code's secret sealed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pyotp
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from bot.privacy.vault import Tampered, Vault
+from bot.storage.records import Role, StaffMember, StaffState
+from bot.storage.store import Store
+
+ISSUER = "Phen"
+MIN_PASSWORD, MAX_PASSWORD = 12, 200
+INVITE_LIFE = timedelta(days=3)
+SESSION_LIFE = timedelta(hours=12)
+SESSION_IDLE = timedelta(hours=2)
+MAX_FAILURES, FAILURE_WINDOW = 5, timedelta(minutes=15)
+STEP = 30
+"""Seconds for which one code counts; one step of drift either way is forgiven."""
+
+
+class AccountError(Exception):
+    """Something about the account is not right."""
+
+
+class Throttled(AccountError):
+    """Too many failed attempts for this name; it opens again after a quarter of an hour."""
+
+
+class LoginRefused(AccountError):
+    """Name, password and code do not belong together, or the code was used before."""
+
+
+class InviteInvalid(AccountError):
+    """This invitation was used, has run out, or never existed."""
+
+
+class PasswordTooShort(AccountError):
+    """A password has at least twelve characters."""
+
+
+class PasswordTooLong(AccountError):
+    """A password has at most two hundred characters."""
+
+
+class CodeRefused(AccountError):
+    """The code does not belong to this account now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What the second step of an invitation shows: the secret, and the first step sealed."""
+
+    login: str
+    secret: str
+    uri: str
+    sealed: str
+
+
+class Accounts:
+    """Invite, accept, log in, log out."""
+
+    def __init__(
+        self,
+        store: Store,
+        vault: Vault,
+        now: Callable[[], datetime],
+        hasher: PasswordHasher | None = None,
+    ) -> None:
+        self._store = store
+        self._vault = vault
+        self._now = now
+        self._hasher = hasher or PasswordHasher()
+        self._nobody = self._hasher.hash(secrets.token_urlsafe(16))
+        self._active_at: dict[bytes, datetime] = {}
+        self._workers = asyncio.Semaphore(2)  # argon2 takes 64 MB and a core each
+
+    # --- invitations ---------------------------------------------------------------------
+
+    async def invite(self, login: str, roles: Iterable[Role], alias: str = "") -> str:
+        """Make an account, and the token of its one-time link. Only its hash is kept."""
+        token = secrets.token_urlsafe(32)
+        expires_at = self._now() + INVITE_LIFE
+        member = await self._store.add_staff(
+            tidy_login(login), alias.strip(), frozenset(roles), _digest(token), expires_at
+        )
+        await self._store.audit(member.id, "account.invited", None)
+        return token
+
+    async def invited(self, token: str) -> StaffMember:
+        """Whose invitation this is, or `InviteInvalid`."""
+        member = await self._store.staff_by_invite(_digest(tidy_invite(token)))
+        if member is None or member.state is not StaffState.INVITED:
+            raise InviteInvalid
+        return member
+
+    async def accept(self, token: str, password: str) -> Enrolment:
+        """First step: a password. Nothing is stored; the enrolment carries it on, sealed."""
+        member = await self.invited(token)
+        _check_password(password)
+        secret = pyotp.random_base32()
+        step = json.dumps({"password": await self._hash(password), "secret": secret})
+        sealed = self._vault.seal("enrolment", "staff", "enrolment", member.id, step.encode())
+        return _enrolment(member.login, secret, sealed.hex())
+
+    async def resume(self, token: str, sealed: str) -> Enrolment:
+        """The same enrolment again, after a code that did not fit."""
+        member = await self.invited(token)
+        return _enrolment(member.login, self._unseal(member, sealed)["secret"], sealed)
+
+    async def confirm(self, token: str, sealed: str, code: str) -> str:
+        """Second step: the first code. The account is active; returns a session's token."""
+        member = await self.invited(token)
+        step = self._unseal(member, sealed)
+        used = _matching_step(step["secret"], code, self._now())
+        if used is None:
+            raise CodeRefused
+        if not await self._store.accept_invite(member.id, step["password"], step["secret"]):
+            raise InviteInvalid
+        await self._store.used_totp(member.id, used)
+        await self._store.audit(member.id, "account.accepted", None)
+        return await self._start(member)
+
+    def _unseal(self, member: StaffMember, sealed: str) -> dict[str, str]:
+        try:
+            blob = bytes.fromhex(sealed)
+            opened = self._vault.unseal("enrolment", "staff", "enrolment", member.id, blob)
+        except (ValueError, Tampered):
+            raise InviteInvalid from None
+        step: dict[str, str] = json.loads(opened)
+        return step
+
+    # --- sessions ------------------------------------------------------------------------
+
+    async def login(self, login: str, password: str, code: str) -> str:
+        """Password and code together; an unknown name costs the same work as a known one."""
+        login = tidy_login(login)
+        name_key = self._vault.mac("login", login)
+        since = self._now() - FAILURE_WINDOW
+        if await self._store.failed_logins(name_key, since) >= MAX_FAILURES:
+            raise Throttled
+        found = await self._store.credentials(login)
+        right = await self._verify(found.password_hash if found else None, password)
+        secret = found.totp_secret if found else None
+        step = _matching_step(secret or pyotp.random_base32(), code, self._now())
+        active = found is not None and found.staff.state is StaffState.ACTIVE
+        if found and secret and active and right and step is not None:
+            if await self._store.used_totp(found.staff.id, step):
+                await self._store.audit(found.staff.id, "login", None)
+                return await self._start(found.staff)
+        await self._store.add_failed_login(name_key)
+        raise LoginRefused
+
+    async def session(self, token: str, active: bool = True) -> StaffMember | None:
+        """Whose session this is; None when it has run out, or the account is not active.
+
+        `active` is false for what a page asks for by itself: that keeps no session alive.
+        """
+        digest = _digest(token)
+        member = await self._store.session(digest)
+        if member is None:
+            return None
+        if member.state is not StaffState.ACTIVE:
+            await self._store.audit(member.id, "refused.frozen", None)
+        if member.state is not StaffState.ACTIVE or self._idle(digest):
+            await self._end(digest)
+            return None
+        if active:
+            self._active_at[digest] = self._now()
+        return member
+
+    def _idle(self, digest: bytes) -> bool:
+        """Whether nobody acted in it for two hours; counted anew after a restart."""
+        last = self._active_at.setdefault(digest, self._now())
+        return self._now() - last > SESSION_IDLE
+
+    async def logout(self, token: str) -> None:
+        """End this session; twice is no error."""
+        await self._end(_digest(token))
+
+    async def _end(self, digest: bytes) -> None:
+        self._active_at.pop(digest, None)
+        await self._store.end_session(digest)
+
+    def form_token(self, token: str) -> str:
+        """What every form of this session carries, so that no other site can send one."""
+        return hmac.new(token.encode(), b"form", hashlib.sha256).hexdigest()
+
+    async def _start(self, member: StaffMember) -> str:
+        token, now = secrets.token_urlsafe(32), self._now()
+        old = [key for key, at in self._active_at.items() if now - at > SESSION_LIFE]
+        for key in old:
+            del self._active_at[key]
+        await self._store.add_session(_digest(token), member.id, now + SESSION_LIFE)
+        return token
+
+    # --- passwords -----------------------------------------------------------------------
+
+    async def _hash(self, password: str) -> str:
+        async with self._workers:
+            return await asyncio.to_thread(self._hasher.hash, password)
+
+    async def _verify(self, stored: str | None, password: str) -> bool:
+        password = password[:MAX_PASSWORD]
+        async with self._workers:
+            try:
+                await asyncio.to_thread(self._hasher.verify, stored or self._nobody, password)
+            except (VerificationError, InvalidHashError):
+                return False
+        return stored is not None
+
+
+def tidy_login(login: str) -> str:
+    """Login names do not tell capitals and outer spaces apart."""
+    return login.strip().casefold()
+
+
+def tidy_invite(pasted: str) -> str:
+    """The token, also out of a whole pasted link."""
+    return pasted.strip().rpartition("#")[2]
+
+
+def current_code(secret: str, at: datetime) -> str:
+    """The code that an authenticator shows at that moment (the demo shows it on the page)."""
+    return pyotp.TOTP(secret).at(at)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _check_password(password: str) -> None:
+    if len(password) < MIN_PASSWORD:
+        raise PasswordTooShort
+    if len(password) > MAX_PASSWORD:
+        raise PasswordTooLong
+
+
+def _enrolment(login: str, secret: str, sealed: str) -> Enrolment:
+    uri = pyotp.TOTP(secret).provisioning_uri(name=login, issuer_name=ISSUER)
+    return Enrolment(login, secret, uri, sealed)
+
+
+def _matching_step(secret: str, code: str, at: datetime) -> int | None:
+    """The 30-second step to which this code belongs, or None. All three steps are compared."""
+    given = "".join(code.split()).encode()
+    now, totp, found = int(at.timestamp()) // STEP, pyotp.TOTP(secret), None
+    for step in (now - 1, now, now + 1):
+        if hmac.compare_digest(totp.generate_otp(step).encode(), given):
+            found = step
+    return found

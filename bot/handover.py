@@ -1,0 +1,159 @@
+"""A case from her side: it opens, carries her words, waits while she is away, and ends.
+
+Each function commits before anything is shown or sent.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from bot.channels.base import Handle
+from bot.live import Changes
+from bot.storage.records import Case, CaseState
+from bot.storage.store import Store
+from bot.texts import Texts
+from bot.windows import Who
+from dialogs.model import Language, TextId
+
+SILENT_AFTER = timedelta(hours=24)
+WAITING_NOTICES: tuple[tuple[timedelta, TextId], ...] = (
+    (timedelta(minutes=2), "notice.waiting_short"),
+    (timedelta(minutes=15), "notice.waiting_long"),
+)
+_ALIAS_WORDS = ("alias.first", "alias.second")
+
+
+class Handover:
+    """What happens to a case when the woman acts, or when time passes.
+
+    `wake` is called when something may now be sent to her; `pick` chooses an alias's word.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        texts: Texts,
+        changes: Changes,
+        now: Callable[[], datetime],
+        wake: Callable[[], None],
+        pick: Callable[[Sequence[str]], str] = secrets.choice,
+    ) -> None:
+        self._store = store
+        self._texts = texts
+        self._changes = changes
+        self._now = now
+        self._wake = wake
+        self._pick = pick
+
+    async def case_of(self, who: Who) -> Case | None:
+        """Her open case."""
+        return await self._store.case_of(who.channel, who.address)
+
+    async def open_case(
+        self, who: Who, language: Language, topic: TextId | None, place: str | None
+    ) -> Case:
+        """Open her case, or find the one that is open already; she is present."""
+        case = await self._store.open_case(
+            who.channel, who.address, language, topic, place, await self._alias()
+        )
+        await self._present(case)
+        return case
+
+    async def relay(self, case: Case, text: str, key: str, handle: Handle | None) -> bool:
+        """Keep her words for the desk. False: this delivery was kept already.
+
+        When the case was closed in the meantime, the store's `CaseClosed` says so.
+        """
+        stored = await self._store.add_from_woman(case.id, text, key)
+        if handle is not None:
+            await self._store.add_handles(case.id, [handle])
+        self._changes.notify()
+        return stored is not None
+
+    async def decline(self, case: Case, text: TextId, key: str, handle: Handle | None) -> None:
+        """Tell her, in the case, why what she sent was not taken."""
+        if handle is not None:
+            await self._store.add_handles(case.id, [handle])
+        await self._store.add_notice(
+            case.id, self._texts.say(case.language, text), f"decline:{key}"
+        )
+        self._wake()
+
+    async def arrive(self, who: Who) -> Case | None:
+        """She is back: her open case, or a closed one with answers that she has not read.
+
+        What was held may now be sent.
+        """
+        case = await self._open_or_unread(who)
+        if case is not None:
+            await self._present(case)
+        return case
+
+    async def remembers(self, who: Who) -> bool:
+        """Whether something is kept that she may come back to."""
+        return await self._open_or_unread(who) is not None
+
+    async def absent(self, who: Who) -> None:
+        """Her window is covered or gone: from now on everything is held."""
+        case = await self._open_or_unread(who)
+        if case is not None and case.present:
+            await self._store.set_present(case.id, False)
+            self._changes.notify()
+
+    async def end(self, who: Who) -> None:
+        """She ends her case; no good-bye is held for her."""
+        case = await self.case_of(who)
+        if case is not None:
+            await self._store.close_case(case.id, None, f"ended:{case.id}")
+            self._changes.notify()
+
+    async def forget(self, who: Who) -> list[Handle]:
+        """Delete all that is stored about her; returns what is still to be removed from the chat."""
+        handles = await self._store.forget(who.channel, who.address)
+        self._changes.notify()
+        return handles
+
+    async def kept_handles(self, who: Who) -> list[Handle]:
+        """The messages of her case that stand in her chat; each is given once."""
+        return await self._store.take_handles(who.channel, who.address)
+
+    async def tick(self) -> None:
+        """Let time pass: honest waiting messages, and the close of a silent case."""
+        now = self._now()
+        for case in await self._store.open_cases():
+            if case.state is CaseState.WAITING:
+                await self._tell_waiting(case, now)
+        for case in await self._store.silent_cases(now - SILENT_AFTER):
+            notice = self._texts.say(case.language, "notice.silent_closed")
+            await self._store.close_case(case.id, notice, f"silent:{case.id}")
+            self._changes.notify()
+
+    async def _open_or_unread(self, who: Who) -> Case | None:
+        case = await self.case_of(who)
+        return case or await self._store.closed_case_of(who.channel, who.address)
+
+    async def _tell_waiting(self, case: Case, now: datetime) -> None:
+        waited = now - case.opened_at
+        due = sum(1 for after, _ in WAITING_NOTICES if waited >= after)
+        if due <= case.told:
+            return
+        text = self._texts.say(case.language, WAITING_NOTICES[due - 1][1])
+        await self._store.add_notice(case.id, text, f"waiting:{case.id}:{due}")
+        await self._store.told(case.id, due)
+        self._changes.notify()
+        self._wake()
+
+    async def _present(self, case: Case) -> None:
+        if not case.present:
+            await self._store.set_present(case.id, True)
+        self._changes.notify()
+        self._wake()
+
+    async def _alias(self) -> str:
+        taken = {case.alias for case in await self._store.open_cases()}
+        lists = [self._texts.say("bg", key).split(", ") for key in _ALIAS_WORDS]
+        while (alias := " ".join(self._pick(words) for words in lists)) in taken:
+            pass
+        return alias

@@ -1,0 +1,54 @@
+"""How long anything is kept: every clock of the promise stands here, and nowhere else.
+
+`Cutoffs` turns a moment into "what is older than this must go". The store's `purge` carries it
+out; it should run every few minutes and at the start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+SILENCE = timedelta(hours=24)
+"""A case in which nobody wrote for so long is closed."""
+TEXT_DAYS = 2
+"""A closed case's text goes at the end of the next day: within 48 hours of the close."""
+CASE_AFTER_CLOSE = timedelta(days=7)
+"""Then nothing says any more that this address had a case."""
+IN_HER_CHAT = timedelta(hours=24)
+"""A case's messages are removed from her chat when they are as old as this."""
+HANDLES = timedelta(hours=48)
+"""Telegram deletes nothing older: until then a removal that failed can be tried again."""
+AUDIT = timedelta(days=90)
+FAILED_LOGINS = timedelta(days=1)
+LEAD = timedelta(hours=1)
+"""What was promised is done so much earlier, so that a late purge still keeps the promise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cutoffs:
+    """What must be gone at one moment. Anything at or before each value goes."""
+
+    now: datetime
+    last_day: date  # closed cases of this day, and the keys of that day
+    cases: datetime
+    handles: datetime
+    audits: datetime
+    failed_logins: datetime
+
+    @classmethod
+    def at(cls, now: datetime) -> Cutoffs:
+        """`now` is aware and in UTC: the days are UTC days."""
+        return cls(
+            now=now,
+            last_day=(now + LEAD).date() - timedelta(days=TEXT_DAYS),
+            cases=now + LEAD - CASE_AFTER_CLOSE,
+            handles=now - HANDLES,
+            audits=now - AUDIT,
+            failed_logins=now - FAILED_LOGINS,
+        )
+
+
+def whole_hour(moment: datetime) -> datetime:
+    """The hour in which it was: all that is kept of a time once a case is closed."""
+    return moment.replace(minute=0, second=0, microsecond=0)

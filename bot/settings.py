@@ -1,0 +1,143 @@
+"""The settings: from the environment or `phen.toml`, checked all at once, values never shown."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from rapidfuzz import process
+
+PREFIX = "PHEN_"
+FILE = "phen.toml"
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+class SettingsWrong(Exception):
+    """Some settings are wrong; each line of the text names one and says what to do."""
+
+
+class LogLevel(StrEnum):
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set from outside. Read it with `read`."""
+
+    model_config = SettingsConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    data_dir: Path = Path("data")
+    database_url: str = ""
+    master_key_file: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    public_url: str = ""
+    telegram_token: SecretStr | None = None
+    telegram_api: str = "https://api.telegram.org"
+    log_level: LogLevel = LogLevel.INFO
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `read` gathered counts, so that every mistake can be named."""
+        return (init_settings,)
+
+    @field_validator("public_url", "telegram_api")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("begins with http:// or https://")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_database(cls, value: str) -> str:
+        if value and not value.startswith("sqlite"):
+            raise ValueError("begins with sqlite+aiosqlite:///")
+        return value
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'phen.db'}"
+
+    @property
+    def key_file(self) -> Path:
+        return self.master_key_file or self.data_dir / "keys" / "master.key"
+
+    @property
+    def address(self) -> str:
+        """Where people reach the web page."""
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def on_loopback(self) -> bool:
+        return self.host in _LOOPBACK
+
+
+def read(environment: Mapping[str, str] | None = None, file: Path = Path(FILE)) -> Settings:
+    """The settings of this process. The environment goes before the file.
+
+    Raises `SettingsWrong`, naming every mistake at once and no value.
+    """
+    given: dict[str, Any] = {}
+    mistakes: list[str] = []
+    _from_file(file, given, mistakes)
+    _from_environment(os.environ if environment is None else environment, given, mistakes)
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        mistakes += [
+            f"{PREFIX}{str(part['loc'][0]).upper()}: {part['msg']}" for part in error.errors()
+        ]
+    if mistakes:
+        raise SettingsWrong("\n".join(sorted(mistakes)))
+    return settings
+
+
+def _from_file(file: Path, given: dict[str, Any], mistakes: list[str]) -> None:
+    try:
+        entries = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        mistakes.append(f"{file.name}: cannot be read as TOML; look at its quotes and rights")
+        return
+    for key, value in entries.items():
+        _take(key.lower().removeprefix(PREFIX.lower()), value, given, mistakes)
+
+
+def _from_environment(
+    environment: Mapping[str, str], given: dict[str, Any], mistakes: list[str]
+) -> None:
+    for key, value in environment.items():
+        if key.startswith(PREFIX):
+            _take(key.removeprefix(PREFIX).lower(), value, given, mistakes)
+
+
+def _take(name: str, value: Any, given: dict[str, Any], mistakes: list[str]) -> None:
+    if name in Settings.model_fields:
+        given[name] = value
+    elif name.removesuffix("_file") in _SECRETS:
+        try:
+            given[name.removesuffix("_file")] = Path(str(value)).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            mistakes.append(f"{PREFIX}{name.upper()}: the file cannot be read; check its rights")
+    else:
+        mistakes.append(_unknown(name))
+
+
+def _unknown(name: str) -> str:
+    near = process.extractOne(name, list(Settings.model_fields))
+    return f"{PREFIX}{name.upper()}: no such setting; did you mean {PREFIX}{near[0].upper()}?"
+
+
+_SECRETS = {"telegram_token"}

@@ -1,0 +1,84 @@
+"""Brings a database to the newest schema, all or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection
+
+from bot.storage.engine import connect, writing
+from bot.storage.records import NewerDatabase
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def migrate(url: str) -> None:
+    """Run what is missing. May be called with or without a running loop; blocks until done.
+
+    Raises `NewerDatabase`, and then has changed nothing.
+    """
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(_migrate(url))
+        except BaseException as error:
+            failure.append(error)
+
+    # A thread of its own: the caller's may have a loop that is running.
+    thread = threading.Thread(target=run, name="migrate")
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+
+
+def newest() -> str | None:
+    """The revision that this version of the program wants."""
+    return _scripts().get_current_head()
+
+
+def known(revision: str) -> bool:
+    """Whether this version of the program has that migration."""
+    return any(script.revision == revision for script in _scripts().walk_revisions())
+
+
+async def _migrate(url: str) -> None:
+    # Without foreign keys: SQLite changes a table by copying and dropping it, and the drop
+    # would take the rows that refer to it along.
+    engine = connect(url, foreign_keys=False)
+    try:
+        async with writing(engine).begin() as connection:
+            await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+    if engine.dialect.name == "sqlite" and engine.url.database:
+        Path(engine.url.database).chmod(0o600)
+
+
+def _upgrade(connection: Connection) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        if "Can't locate revision" in str(error):
+            raise NewerDatabase from None
+        raise
+
+
+def _config() -> Config:
+    config = Config()
+    # Alembic reads `%` in a path as a placeholder.
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())

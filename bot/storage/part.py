@@ -1,0 +1,144 @@
+"""What the parts of the store share: the database, the vault, the clock, a case's row."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.privacy.redact import EventLog
+from bot.privacy.vault import KeyDestroyed, Vault, day_of
+from bot.storage.engine import Database
+from bot.storage.records import Author, Case, CaseMessage, CaseState, MessageState
+from bot.storage.tables import cases, messages
+
+log = EventLog("store")
+
+OPEN = cases.c.state != CaseState.CLOSED
+
+CASES = select(
+    cases,
+    select(func.count())
+    .where(
+        messages.c.case_id == cases.c.id,
+        messages.c.author == Author.WOMAN,
+        messages.c.number > cases.c.looked,
+    )
+    .scalar_subquery()
+    .label("unread"),
+    select(func.count())
+    .where(messages.c.case_id == cases.c.id, messages.c.state == MessageState.DUE)
+    .scalar_subquery()
+    .label("held"),
+)
+"""Cases with what is unread and held. Their order is up to the caller."""
+
+
+def new_id() -> str:
+    """A random id that says nothing, not even an order."""
+    return secrets.token_hex(16)
+
+
+class Part:
+    """Base of the store's parts."""
+
+    def __init__(self, database: Database, vault: Vault, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._vault = vault
+        self._now = now
+
+    def _today(self) -> date:
+        return self._now().astimezone(UTC).date()
+
+    # --- sealed values -----------------------------------------------------------------------
+
+    def _index(self, channel: str, address: str) -> bytes:
+        return self._vault.blind_index(channel, address)
+
+    def _key(self, row: Row[Any]) -> bytes:
+        """The key of a case; `KeyDestroyed` where its text is gone."""
+        if row.wrapped_key is None or row.day_key is None:
+            raise KeyDestroyed
+        case_id: str = row.case_id if "case_id" in row._fields else row.id
+        return self._vault.unwrap(row.wrapped_key, row.day_key, case_id)
+
+    def _address(self, case_id: str, sealed: bytes) -> str:
+        return self._vault.unseal("address", "cases", "address", case_id, sealed).decode()
+
+    def _message(self, row: Row[Any], key: bytes) -> CaseMessage:
+        return CaseMessage(
+            id=row.id,
+            case_id=row.case_id,
+            number=row.number,
+            author=Author(row.author),
+            staff_id=row.staff_id,
+            text=self._vault.unseal_text(key, "messages", "text", row.id, row.text),
+            at=row.at,
+            state=MessageState(row.state),
+        )
+
+    def _case(self, row: Row[Any], blank: bool = False) -> Case:
+        topic = place = None
+        if not blank and (row.topic or row.place):
+            topic, place = self._about(row)
+        return Case(
+            id=row.id,
+            alias=row.alias,
+            state=CaseState(row.state),
+            channel=row.channel,
+            language=row.language,
+            topic=topic,
+            place=place,
+            opened_at=row.opened_at,
+            last_woman_at=row.last_woman_at,
+            last_at=row.last_at,
+            claimed_by=row.claimed_by,
+            claimed_at=row.claimed_at,
+            closed_at=row.closed_at,
+            present=row.present,
+            told=row.told,
+            unread=row.unread,
+            held=row.held,
+        )
+
+    def _about(self, row: Row[Any]) -> tuple[str | None, str | None]:
+        try:
+            key = self._key(row)
+        except KeyDestroyed:
+            return None, None
+        topic, place = (
+            sealed and self._vault.unseal_text(key, "cases", column, row.id, sealed)
+            for column, sealed in (("topic", row.topic), ("place", row.place))
+        )
+        return topic, place
+
+    # --- the keys of the days ----------------------------------------------------------------
+
+    async def _rewrap(self, connection: AsyncConnection, row: Row[Any], to: str) -> None:
+        """Put a case's key under another day's; one that is lost stays lost."""
+        if row.wrapped_key is None or row.day_key == to:
+            return
+        try:
+            name, wrapped = self._vault.rewrap(row.wrapped_key, row.day_key, to, row.id)
+        except KeyDestroyed:
+            return
+        await connection.execute(
+            cases.update().where(cases.c.id == row.id).values(wrapped_key=wrapped, day_key=name)
+        )
+
+    async def _destroy_unused_keys(self, today: date) -> int:
+        """Destroy each day's key that wraps nothing, but the one that today's cases will take."""
+        # In a writer's turn, so that no case is just being opened under one of them.
+        async with self._database.write() as connection:
+            rows = await connection.execute(select(cases.c.day_key).distinct())
+            used = set(rows.scalars())
+            existing = self._vault.day_keys()
+            used.update([name for name in existing if day_of(name) == today][-1:])
+            unused = [name for name in existing if name not in used]
+            for name in unused:
+                self._vault.destroy(name)
+        return len(unused)

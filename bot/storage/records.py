@@ -1,0 +1,172 @@
+"""What the store takes and gives: frozen values, already unsealed, and the ways it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class CaseState(StrEnum):
+    WAITING = "waiting"
+    CLAIMED = "claimed"
+    CLOSED = "closed"
+
+
+class Author(StrEnum):
+    WOMAN = "woman"
+    CONSULTANT = "consultant"
+    NOTE = "note"  # internal: never sent
+    SYSTEM = "system"
+
+
+class MessageState(StrEnum):
+    """What became of a message on its way to her."""
+
+    KEPT = "kept"  # hers, or a note: nothing to send
+    DUE = "due"
+    SENT = "sent"
+    UNKNOWN = "unknown"  # the answer was lost: parked until the desk decides
+    FAILED = "failed"  # given up: the desk decides
+    DROPPED = "dropped"  # the desk decided not to send it again
+
+
+class Role(StrEnum):
+    CONSULTANT = "consultant"
+    STAFF = "staff"
+    ADMIN = "admin"
+
+
+class StaffState(StrEnum):
+    INVITED = "invited"
+    ACTIVE = "active"
+    FROZEN = "frozen"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One woman's conversation with the desk, under a random alias.
+
+    `topic` and `place` are None where she gave none, where they are gone, and in every list
+    that is read before a claim.
+    """
+
+    id: str
+    alias: str
+    state: CaseState
+    channel: str
+    language: str
+    topic: str | None
+    place: str | None
+    opened_at: datetime
+    last_woman_at: datetime
+    last_at: datetime
+    claimed_by: str | None  # staff id
+    claimed_at: datetime | None
+    closed_at: datetime | None
+    present: bool
+    told: int  # which waiting message she has had: 0, 1, 2
+    unread: int  # her messages after the desk last looked
+    held: int  # messages for her that wait to be sent
+
+
+@dataclass(frozen=True, slots=True)
+class CaseMessage:
+    """One message of a case; `number` counts from 1 in its case."""
+
+    id: str
+    case_id: str
+    number: int
+    author: Author
+    staff_id: str | None
+    text: str
+    at: datetime
+    state: MessageState
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A message that may be sent now. `attempts` counts the sends that did not succeed."""
+
+    outbox_id: int
+    case_id: str
+    channel: str
+    address: str = field(repr=False)
+    language: str
+    message: CaseMessage = field(repr=False)
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class StaffMember:
+    id: str
+    login: str
+    alias: str  # shown to her; may be empty
+    roles: frozenset[Role]
+    state: StaffState
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a login is checked against."""
+
+    staff: StaffMember
+    password_hash: str = field(repr=False)
+    totp_secret: str = field(repr=False)
+    last_totp_step: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Who did what at the desk. `staff_id` None: the program, or a woman."""
+
+    at: datetime
+    staff_id: str | None
+    action: str
+    case_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """How many of each thing a purge removed."""
+
+    texts: int = 0  # cases whose text was destroyed
+    cases: int = 0
+    handles: int = 0
+    audits: int = 0
+    sessions: int = 0
+    invites: int = 0
+    failed_logins: int = 0
+    keys: int = 0
+
+
+class StoreError(Exception):
+    """The store refused; the class's docstring says why."""
+
+    def __init__(self) -> None:
+        super().__init__(type(self).__doc__)
+
+
+class NoSuchCase(StoreError):
+    """There is no such case any more; nothing was stored."""
+
+
+class CaseClosed(StoreError):
+    """The case is closed; nothing was stored."""
+
+
+class NotYours(StoreError):
+    """The case is not claimed by this member of staff, or she is not active; nothing was stored."""
+
+
+class LoginTaken(StoreError):
+    """Somebody has this login already; choose another one."""
+
+
+class NotMigrated(StoreError):
+    """The database is not up to date; run `phen migrate`."""
+
+
+class NewerDatabase(StoreError):
+    """The database comes from a newer version of Phen; install that version, or restore a backup."""

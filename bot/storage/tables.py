@@ -1,0 +1,221 @@
+"""The tables. Whatever is a woman's stands in them sealed, from the first migration on.
+
+Names ending in `_index`, `_key` or `_hash` are keyed or plain fingerprints. A change here needs
+a new migration beside it; a migration that has shipped is never edited.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment: aware on both sides, UTC in the database."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        moment: datetime = value
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _id() -> Column[str]:
+    return Column("id", String(32), primary_key=True)
+
+
+def _case_id() -> Column[str]:
+    target = ForeignKey("cases.id", ondelete="CASCADE")
+    return Column("case_id", String(32), target, nullable=False)
+
+
+staff = Table(
+    "staff",
+    metadata,
+    _id(),
+    Column("login", String(128), nullable=False, unique=True),
+    Column("alias", String(128), nullable=False),
+    Column("roles", String(128), nullable=False),  # sorted, parted by commas
+    Column("state", String(16), nullable=False),
+    Column("password_hash", String(512)),
+    Column("totp_secret", LargeBinary),  # sealed
+    Column("last_totp_step", Integer),
+    Column("invite_hash", LargeBinary, unique=True),
+    Column("invite_expires_at", UtcTime),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+cases = Table(
+    "cases",
+    metadata,
+    _id(),
+    Column("alias", String(128), nullable=False, unique=True),
+    Column("state", String(16), nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("language", String(16), nullable=False),
+    Column("address_index", LargeBinary, nullable=False),
+    Column("address", LargeBinary, nullable=False),  # sealed
+    Column("topic", LargeBinary),  # sealed under the case's key
+    Column("place", LargeBinary),  # sealed under the case's key
+    Column("wrapped_key", LargeBinary),  # the case's key, under the day's
+    Column("day_key", String(24)),  # which day's
+    Column("opened_at", UtcTime, nullable=False),
+    Column("last_woman_at", UtcTime, nullable=False),
+    Column("last_at", UtcTime, nullable=False),
+    Column("claimed_by", String(32), ForeignKey("staff.id")),
+    Column("claimed_at", UtcTime),
+    Column("closed_at", UtcTime),
+    Column("present", Boolean, nullable=False),
+    Column("told", Integer, nullable=False),
+    Column("looked", Integer, nullable=False),  # number up to which the desk has read
+    Column("last_number", Integer, nullable=False),
+)
+_OPEN = text("state <> 'closed'")
+Index(
+    "uq_cases_one_open",
+    cases.c.address_index,
+    unique=True,
+    sqlite_where=_OPEN,
+    postgresql_where=_OPEN,
+)
+Index(None, cases.c.address_index)
+Index(None, cases.c.claimed_by)
+
+messages = Table(
+    "messages",
+    metadata,
+    _id(),
+    _case_id(),
+    Column("number", Integer, nullable=False),
+    Column("author", String(16), nullable=False),
+    Column("staff_id", String(32), ForeignKey("staff.id")),
+    Column("text", LargeBinary, nullable=False),  # sealed under the case's key
+    Column("at", UtcTime, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("delivery_key", LargeBinary, nullable=False, unique=True),
+    UniqueConstraint("case_id", "number"),
+)
+
+# A row here is a message still to be sent: once it is settled, the row goes.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("cause", String(64), nullable=False),
+    Column("n", Integer, nullable=False),
+    _case_id(),
+    Column(
+        "message_id",
+        String(32),
+        ForeignKey("messages.id", ondelete="CASCADE"),
+        nullable=False,
+        unique=True,
+    ),
+    Column("number", Integer, nullable=False),
+    Column("sending", Boolean, nullable=False),
+    Column("due_at", UtcTime, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    UniqueConstraint("cause", "n"),
+    sqlite_autoincrement=True,  # an id is never used again: a late settle hits nobody else's row
+)
+Index(None, outbox.c.case_id, outbox.c.number)
+
+handles = Table(
+    "handles",
+    metadata,
+    _id(),
+    _case_id(),
+    Column("handle", LargeBinary, nullable=False),  # sealed
+    Column("at", UtcTime, nullable=False),
+)
+Index(None, handles.c.case_id)
+
+media_ids = Table(
+    "media_ids",
+    metadata,
+    Column("channel", String(16), primary_key=True),
+    Column("digest", String(128), primary_key=True),
+    Column("file_id", String(512), nullable=False),
+)
+
+receptions = Table(
+    "receptions",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("municipality", String(16), nullable=False),
+    Column("place", String(256), nullable=False),
+    Column("starts_at", UtcTime, nullable=False),
+    Column("ends_at", UtcTime, nullable=False),
+    Column("landmark", String(512), nullable=False),
+    Column("attends", String(512), nullable=False),
+    Column("public_name", String(256), nullable=False),
+    Column("state", String(16), nullable=False),
+)
+Index(None, receptions.c.municipality, receptions.c.starts_at)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("staff_id", String(32), ForeignKey("staff.id", ondelete="CASCADE"), nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+)
+Index(None, sessions.c.staff_id)
+
+failed_logins = Table(
+    "failed_logins",
+    metadata,
+    _id(),
+    Column("login_key", LargeBinary, nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
+Index(None, failed_logins.c.login_key)
+
+# No foreign keys: an entry outlives the case and the member of staff it speaks of.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("staff_id", String(32)),
+    Column("action", String(64), nullable=False),
+    Column("case_id", String(32)),
+    sqlite_autoincrement=True,
+)
+Index(None, audit.c.case_id)

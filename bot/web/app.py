@@ -1,0 +1,112 @@
+"""The ASGI application: joins the web's rooms and decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import BaseRoute, Mount
+
+from bot.channels.web import WebChannel, WebIntake
+from bot.live import Changes
+from bot.web.chat import EXIT_SITE, chat_routes, failures
+from bot.web.demo import demo_routes
+from bot.web.health import health_routes
+from bot.web.security import SecurityHeaders
+from bot.web.templating import HERE, PICTURES, KeptFiles
+from dialogs.model import SOURCE_LANGUAGE, Content
+
+if TYPE_CHECKING:
+    from bot.desk.accounts import Accounts
+    from bot.desk.service import Desk
+    from bot.storage.store import Store
+    from bot.texts import Texts
+
+STOP_SECONDS = 5
+"""How long open answers may take at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebParts:
+    """All that the web's rooms are made of.
+
+    `health` names each part and says whether it works; `counts` are the figures of `/metrics`;
+    `demo_login` gives a session of the demo's consultant, and exists in the demo only.
+    """
+
+    content: Content
+    texts: Texts
+    channel: WebChannel
+    intake: WebIntake
+    desk: Desk
+    accounts: Accounts
+    store: Store
+    changes: Changes
+    now: Callable[[], datetime]
+    health: Callable[[], Awaitable[Mapping[str, bool]]]
+    counts: Callable[[], Awaitable[Mapping[str, int]]]
+    public_url: str = ""
+    demo: bool = False
+    demo_login: Callable[[], Awaitable[str]] | None = None
+    pictures: Path = PICTURES
+
+    @property
+    def https(self) -> bool:
+        """Whether cookies may be kept to encrypted connections."""
+        return self.public_url.startswith("https://")
+
+
+def create_app(parts: WebParts) -> Starlette:
+    """The whole web: chat, desk, staff, and what machines ask."""
+    from bot.desk.web import desk_routes
+    from bot.web.login import login_routes
+    from bot.web.staff import staff_routes
+
+    return assemble(
+        parts,
+        [
+            *chat_routes(parts),
+            *desk_routes(parts),
+            *staff_routes(parts),
+            *login_routes(parts),
+            *health_routes(parts),
+            *(demo_routes(parts) if parts.demo else ()),
+        ],
+    )
+
+
+def assemble(parts: WebParts, routes: Sequence[BaseRoute]) -> Starlette:
+    """These routes under the headers, files and failures that all of the web shares."""
+    exit_site = parts.texts.say(SOURCE_LANGUAGE, EXIT_SITE)
+    return Starlette(
+        routes=[*routes, Mount("/static", KeptFiles(directory=HERE / "static"))],
+        middleware=[
+            Middleware(
+                SecurityHeaders, demo=parts.demo, https=parts.https, exit_site=exit_site
+            ),
+            Middleware(GZipMiddleware, minimum_size=1000),
+        ],
+        exception_handlers=failures(parts),
+    )
+
+
+def server_config(app: Starlette, host: str, port: int) -> uvicorn.Config:
+    """How the application is served: no access log, no word about the client or ourselves."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="off",
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )

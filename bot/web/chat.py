@@ -1,0 +1,419 @@
+"""The chat page at `/`: one address, one title, everything in the bodies of POST requests.
+
+A request goes one way: read the form, make an `Incoming`, wait for the channel's answer, show
+it as a whole page or (for the page's script) as the inside of `<main>`. When nothing comes,
+a screen with 112 does: that needs neither database nor conversation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from bot.channels.base import Incoming, Outgoing, OutgoingButton
+from bot.channels.web import NAME, WINDOW, Answer, NotAnswered, Signal, Wipe
+from bot.web import view
+from bot.web.templating import Templates
+from dialogs import match, payload
+from dialogs.model import (
+    CASE,
+    DANGER,
+    HIDE,
+    HOME,
+    SOURCE_LANGUAGE,
+    Event,
+    Position,
+    Started,
+    Tapped,
+    Typed,
+)
+
+if TYPE_CHECKING:
+    from bot.web.app import WebParts
+
+COOKIE = "k"
+EXIT_SITE = "page.exit_site"
+FRESH = timedelta(minutes=30)
+HEARTBEAT = 15.0
+MAX_BODY = 64 * 1024
+MAX_NUMBER = 10**6
+"""More case messages than any case has."""
+_EARLY = timedelta(minutes=2)  # a stamp from the future is no stamp of ours
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
+_CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_HIDE_DIGIT = "9"
+_ERROR_MARKS = (HOME, DANGER, HIDE)
+
+
+def chat_routes(parts: WebParts) -> list[BaseRoute]:
+    """`/` to read and to tap, `/live` and `/seen` while a case is open."""
+    chat = Chat(parts)
+    return [
+        Route("/", chat.open, methods=["GET"]),
+        Route("/", chat.tap, methods=["POST"]),
+        Route("/live", chat.live, methods=["GET"]),
+        Route("/seen", chat.seen, methods=["POST"]),
+    ]
+
+
+def failures(parts: WebParts) -> Mapping[Any, Any]:
+    """What is shown where no route answers, or one fails: our fault, and 112."""
+    chat = Chat(parts)
+
+    async def missing(_: Request, __: Exception) -> Response:
+        return chat.error_page(404)
+
+    async def broken(_: Request, __: Exception) -> Response:
+        return chat.error_page(500)
+
+    return {404: missing, 405: missing, 500: broken}
+
+
+class BadForm(Exception):
+    """The body is not a form of ours."""
+
+
+class Chat:
+    """The routes, with what they need."""
+
+    def __init__(self, parts: WebParts) -> None:
+        self._parts = parts
+        self._templates = Templates(parts.texts, parts.pictures)
+        self._leaving: set[asyncio.Future[None]] = set()
+
+    # --- the four routes -------------------------------------------------------------------
+
+    async def open(self, request: Request) -> Response:
+        """The cover. A deep link's code goes with it into the cover's door."""
+        code = request.query_params.get("start", "")
+        event = Started(code if _CODE.fullmatch(code) else None)
+        return await self._answer(request, {}, event, None)
+
+    async def tap(self, request: Request) -> Response:
+        """A button, or words."""
+        try:
+            form = await _form(request)
+        except BadForm:
+            return self.error_page(400)
+        event, here = self._event(form)
+        address = _cookie(request)
+        if address is not None and (number := _number(form.get("seen"))) is not None:
+            self._parts.channel.seen(self._parts.intake, address, number)
+        if self._hides(event):
+            return self._leave(request, form, event, here)
+        return await self._answer(request, form, event, here)
+
+    async def live(self, request: Request) -> Response:
+        """The stream of a case; 204 tells the browser that there is none."""
+        address = _cookie(request)
+        if address is None or not await self._has_case(address):
+            return Response(status_code=204)
+        return StreamingResponse(
+            self._events(address),
+            media_type="text/event-stream",
+            headers={"X-Accel-Buffering": "no"},
+        )
+
+    async def seen(self, request: Request) -> Response:
+        """Her page has the messages up to `n` on its screen."""
+        try:
+            number = _number((await _form(request)).get("n"))
+        except BadForm:
+            return Response(status_code=400)
+        address = _cookie(request)
+        if address is not None and number is not None:
+            self._parts.channel.seen(self._parts.intake, address, number)
+        return Response(status_code=204)
+
+    # --- one request -----------------------------------------------------------------------
+
+    def _event(self, form: Mapping[str, str]) -> tuple[Event, Position | None]:
+        """What she did, and where her page stood."""
+        at = form.get("at", "")
+        here = payload.unpack(at)
+        tapped = form.get("p")
+        text = form.get("text", "").strip()
+        if tapped is None and text:
+            return Typed(text, self._is_fresh(at)), here
+        tapped = tapped or ""
+        return Tapped(payload.unpack(tapped), self._is_fresh(tapped)), here
+
+    def _is_fresh(self, packed: str) -> bool:
+        made = payload.stamp(packed)
+        return made is not None and -_EARLY <= self._parts.now() - made <= FRESH
+
+    def _hides(self, event: Event) -> bool:
+        match event:
+            case Tapped(to=Position(node=node)):
+                return node == HIDE
+            case Typed(text=text):
+                return text == _HIDE_DIGIT or match_safe_word(self._parts, text)
+            case _:
+                return False
+
+    def _leave(
+        self, request: Request, form: Mapping[str, str], event: Event, here: Position | None
+    ) -> Response:
+        """*Hide* is answered at once, whatever the rest of the line is doing."""
+        address = _cookie(request)
+        if address is not None:
+            leaving = self._parts.intake.accept(_incoming(address, form, event, here))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._left)
+        return self._away(request, form)
+
+    def _left(self, leaving: asyncio.Future[None]) -> None:
+        self._leaving.discard(leaving)
+        if not leaving.cancelled():
+            leaving.exception()
+
+    def _away(self, request: Request, form: Mapping[str, str]) -> Response:
+        if _by_script(request) or "away" in form:
+            return Response(status_code=204, headers={"X-Leave": "1"})
+        site = self._parts.texts.say(SOURCE_LANGUAGE, EXIT_SITE)
+        return RedirectResponse(site, status_code=303)
+
+    async def _answer(
+        self, request: Request, form: Mapping[str, str], event: Event, here: Position | None
+    ) -> Response:
+        cookie = _cookie(request)
+        address = cookie or secrets.token_urlsafe(16)
+        try:
+            answer = await self._ask(_incoming(address, form, event, here))
+            own = form.get("text", "") if isinstance(event, Typed) and not answer.window else ""
+            if not answer.window and not answer.hidden and not _by_script(request):
+                answer = await self._ask(self._look(address, here))
+        except NotAnswered:
+            return self._failed(request, form, event, here)
+        if answer.hidden:
+            return self._away(request, form)
+        if answer.window is None:
+            return Response(status_code=204)
+        response = await self._show(request, address, form, answer, answer.window, own)
+        await self._settle_cookie(response, cookie, address, answer.window)
+        return response
+
+    async def _ask(self, incoming: Incoming) -> Answer:
+        return await self._parts.channel.answer(self._parts.intake, incoming)
+
+    def _look(self, address: str, here: Position | None) -> Incoming:
+        """Without the script a page must follow her words too: her case's."""
+        language = here.language if here is not None else SOURCE_LANGUAGE
+        return _incoming(address, {}, Tapped(Position(language, CASE)), here)
+
+    async def _show(
+        self,
+        request: Request,
+        address: str,
+        form: Mapping[str, str],
+        answer: Answer,
+        window: Outgoing,
+        own: str,
+    ) -> Response:
+        messages = [view.case_message(message) for message in answer.messages]
+        if window.in_case and not window.cover and form.get("live") != "1":
+            unread = await self._unread(address)
+            messages += [view.case_message(message) for message in unread]
+        if own:
+            messages.append(view.own_message(own, window.language))
+        return self._page(window, by_script=_by_script(request), messages=messages)
+
+    async def _unread(self, address: str) -> list[Outgoing]:
+        try:
+            return list(await self._parts.intake.unread(NAME, address))
+        except Exception:  # the screen itself must come; they stay unread
+            return []
+
+    async def _settle_cookie(
+        self, response: Response, cookie: str | None, address: str, window: Outgoing
+    ) -> None:
+        """A cookie exists while a case does."""
+        if window.in_case and cookie is None:
+            response.set_cookie(
+                COOKIE,
+                address,
+                httponly=True,
+                samesite="strict",
+                secure=self._parts.https,
+            )
+        elif cookie is not None and not window.in_case and not await self._has_case(cookie):
+            response.delete_cookie(
+                COOKIE, httponly=True, samesite="strict", secure=self._parts.https
+            )
+
+    async def _has_case(self, address: str) -> bool:
+        try:
+            return await self._parts.intake.has_case(NAME, address)
+        except Exception:  # unknown is not no: she must not lose her case
+            return True
+
+    # --- what she sees ---------------------------------------------------------------------
+
+    def _page(
+        self,
+        window: Outgoing,
+        *,
+        by_script: bool,
+        messages: list[view.MessageView] | None = None,
+        status: int = 200,
+        kept: str = "",
+        once: str = "",
+    ) -> Response:
+        numbers = [m.number for m in messages or () if m.number is not None]
+        return self._templates.page(
+            "_screen.html" if by_script else "chat.html",
+            window.language,
+            status,
+            screen=view.screen(window, self._parts.now()),
+            messages=messages or [],
+            seen=max(numbers, default=0),
+            once=once or secrets.token_urlsafe(12),
+            kept=kept,
+            title=self._parts.texts.say(SOURCE_LANGUAGE, "page.title"),
+            exit_site=self._parts.texts.say(SOURCE_LANGUAGE, EXIT_SITE),
+            demo=self._parts.demo,
+        )
+
+    def _failed(
+        self, request: Request, form: Mapping[str, str], event: Event, here: Position | None
+    ) -> Response:
+        """Our fault; her words stand in the field again, to be sent once more."""
+        to = event.to if isinstance(event, Tapped) else None
+        place = to or here
+        return self._page(
+            self._error(place.language if place is not None else SOURCE_LANGUAGE, place),
+            by_script=_by_script(request),
+            status=503,
+            kept=form.get("text", "") if isinstance(event, Typed) else "",
+            once=_once(form),
+        )
+
+    def error_page(self, status: int) -> Response:
+        """A whole page for what is not there, or broke."""
+        return self._page(self._error(SOURCE_LANGUAGE, None), by_script=False, status=status)
+
+    def _error(self, language: str, retry: Position | None) -> Outgoing:
+        """A screen with 112 that needs nothing but the content."""
+        say, now = self._parts.texts.say, self._parts.now()
+        if language not in self._parts.content.languages:
+            language, retry = SOURCE_LANGUAGE, None
+        before_the_gate = retry is None
+        again = retry or Position(language, "start")
+        return Outgoing(
+            text=say(language, "page.error"),
+            language=language,
+            choices=(OutgoingButton(say(language, "page.again"), payload.pack(again, now)),),
+            marks=()
+            if before_the_gate
+            else tuple(
+                OutgoingButton(
+                    say(language, f"mark.{node}"), payload.pack(Position(language, node), now)
+                )
+                for node in _ERROR_MARKS
+            ),
+            cover=before_the_gate,
+            position=again,
+        )
+
+    # --- the stream ------------------------------------------------------------------------
+
+    async def _events(self, address: str) -> AsyncIterator[str]:
+        async with self._parts.channel.listen(self._parts.intake, address) as signals:
+            yield ":\n\n"
+            while True:
+                try:
+                    signal = await asyncio.wait_for(signals.get(), HEARTBEAT)
+                except TimeoutError:
+                    yield ":\n\n"
+                    continue
+                if signal is None:
+                    return
+                yield self._as_event(signal)
+
+    def _as_event(self, signal: Signal) -> str:
+        match signal:
+            case Wipe(handles=handles):
+                kind, data = "wipe", {"all": WINDOW in handles, "n": list(handles)}
+            case Outgoing(cover=True):
+                kind, data = "cover", {}
+            case Outgoing(window=True) as window:
+                screen = self._page(window, by_script=True)
+                kind, data = "window", {"html": bytes(screen.body).decode()}
+            case Outgoing() as message:
+                return _message_event(message)
+            case _:
+                return ""
+        return f"event: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+def _message_event(message: Outgoing) -> str:
+    data = {
+        "n": message.number,
+        "text": message.text,
+        "author": message.author or "",
+        "lang": message.language,
+    }
+    number = "" if message.number is None else f"id: {message.number}\n"
+    return f"{number}data: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+def match_safe_word(parts: WebParts, text: str) -> bool:
+    """Whether these words are one of the safe words."""
+    return match.is_safe_word(parts.content, text)
+
+
+def _incoming(
+    address: str, form: Mapping[str, str], event: Event, here: Position | None
+) -> Incoming:
+    return Incoming(NAME, address, event, key=_once(form), position=here)
+
+
+def _once(form: Mapping[str, str]) -> str:
+    """The form's own key, so that words sent twice arrive once."""
+    key = form.get("once", "")
+    return key if _CODE.fullmatch(key) else secrets.token_urlsafe(12)
+
+
+def _cookie(request: Request) -> str | None:
+    token = request.cookies.get(COOKIE, "")
+    return token if _TOKEN.fullmatch(token) else None
+
+
+def _by_script(request: Request) -> bool:
+    return request.headers.get("x-requested-with") == "fetch"
+
+
+def _number(text: str | None) -> int | None:
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 6:
+        return None
+    return int(text) or None
+
+
+async def _form(request: Request) -> Mapping[str, str]:
+    """The fields of a small urlencoded form; of two with one name the first."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise BadForm
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, max_num_fields=10, errors="strict"
+        )
+    except ValueError:
+        raise BadForm from None
+    return dict(reversed(pairs))
+
+
+def _age(now: datetime, made: datetime) -> timedelta:
+    return now - made

@@ -1,0 +1,361 @@
+"""The live windows: one per woman, and the ordered line of calls to her chat.
+
+What her window shows is known in memory only. Calls to one chat go one after another, so
+that order holds; only the newest screen is ever brought to the platform, and *hide* does
+not wait for a call that hangs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from bot.channels.base import (
+    Address,
+    Channel,
+    Gone,
+    Handle,
+    Outgoing,
+    SendError,
+    Throttled,
+    Unknown,
+    Unsent,
+)
+from bot.privacy.redact import EventLog
+from dialogs.model import START, Position
+
+MAX_CLOSED = 10_000
+"""How many covered windows are remembered; older ones are found by sweeping."""
+
+log = EventLog("windows")
+
+
+class Who(NamedTuple):
+    """One conversation: a channel's name and the platform's address. Never logged."""
+
+    channel: str
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The clocks of a window, in seconds."""
+
+    idle: float = 600
+    give_up: float = 30
+    cover_give_up: float = 3600
+    retry: float = 1
+
+
+class Covered(Exception):
+    """Her window is not open: what was to be said is held until she comes back."""
+
+
+@dataclass(slots=True)
+class Window:
+    """What one woman has before her."""
+
+    position: Position | None = None
+    handle: Handle | None = None
+    open: bool = False  # content stands on her screen
+    in_case: bool = False
+    littered: bool = True  # messages of a case may stand in the chat
+    wanted: Outgoing | None = None
+    wanted_at: float = 0.0
+    said: list[Handle] = field(default_factory=list)
+    idle: asyncio.TimerHandle | None = None
+    line: deque[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=deque)
+    worker: asyncio.Task[None] | None = None
+
+
+class Windows:
+    """All windows of this process.
+
+    `on_idle` is told when a window has been left alone, `kept` gives (once) the case messages
+    of a chat that are still to be removed, `on_gone` is told when she has left the line.
+    """
+
+    def __init__(
+        self,
+        channels: Mapping[str, Channel],
+        timing: Timing,
+        *,
+        on_idle: Callable[[Who], None],
+        on_gone: Callable[[Who], Awaitable[None]],
+        kept: Callable[[Who], Awaitable[Sequence[Handle]]],
+    ) -> None:
+        self._channels = channels
+        self._timing = timing
+        self._on_idle = on_idle
+        self._on_gone = on_gone
+        self._kept = kept
+        self._windows: dict[Who, Window] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def get(self, who: Who) -> Window | None:
+        return self._windows.get(who)
+
+    def open_ones(self) -> list[Who]:
+        return [who for who, window in self._windows.items() if window.open]
+
+    def tapped(self, who: Who, handle: Handle) -> None:
+        """The message that she tapped is her window now; another one is removed.
+
+        After a tap under a message of her case the window moves down to where she looks.
+        """
+        window = self._window(who)
+        if handle in window.said:
+            self.renew(who)
+        elif handle != window.handle:
+            self.renew(who)
+            window.handle = handle
+
+    def renew(self, who: Who, newest: Handle | None = None) -> None:
+        """Drop the window, so that the next screen stands below what she wrote.
+
+        Where none is known, what stands above `newest` is swept.
+        """
+        window = self._window(who)
+        if window.handle is not None:
+            self.remove(who, [window.handle])
+            window.handle = None
+        elif newest is not None:
+            self._spawn(self._sweep(who, newest))
+
+    def has_none(self, who: Who) -> bool:
+        """Whether no window of hers is known."""
+        window = self._windows.get(who)
+        return window is None or window.handle is None
+
+    def show(self, who: Who, message: Outgoing) -> None:
+        """Her window shall show this. A newer wish replaces one not yet sent."""
+        window = self._window(who)
+        fresh = window.wanted is None
+        window.wanted, window.wanted_at = message, asyncio.get_running_loop().time()
+        window.position = message.position
+        window.open, window.in_case = not message.cover, message.in_case
+        window.littered = window.littered or message.in_case
+        self.touch(who)
+        if fresh:
+            self._enqueue(who, window, lambda: self._bring(who, window))
+
+    def touch(self, who: Who) -> None:
+        """She is here: the idle clock starts anew."""
+        window = self._windows.get(who)
+        if window is None:
+            return
+        if window.idle is not None:
+            window.idle.cancel()
+            window.idle = None
+        if window.open and self._channels[who.channel].limits.keeps_window:
+            loop = asyncio.get_running_loop()
+            window.idle = loop.call_later(self._timing.idle, self._on_idle, who)
+
+    async def say(
+        self, who: Who, message: Outgoing, sent: Callable[[Handle], Awaitable[None]]
+    ) -> None:
+        """Put an ordinary message under the window, in its order; `sent` keeps its handle.
+
+        Raises `Covered` when her window is not open at that moment, or a `SendError`.
+        """
+        window = self._windows.get(who)
+        if window is None or not window.open:
+            raise Covered
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._enqueue(who, window, lambda: self._speak(who, window, message, sent, done))
+        await done
+
+    def hide(self, who: Who, newest: Handle | None = None) -> None:
+        """Remove the window and all of the case from the chat, now; then be silent."""
+        window = self._window(who)
+        known = window.handle is not None or bool(window.said)
+        self._close(window)
+        self._spawn(self._clear(who, window, newest, sweep=not known))
+        self._enqueue(who, window, lambda: self._clear(who, window, None, sweep=False))
+
+    def left(self, who: Who) -> None:
+        """Nobody is before the window any more; nothing is sent to it."""
+        window = self._windows.get(who)
+        if window is not None:
+            window.open = False
+            self._drop_if_spent(who, window)
+
+    def case_over(self, who: Who) -> None:
+        """Her case has ended; its messages stay until the window is covered."""
+        if (window := self._windows.get(who)) is not None:
+            window.in_case = False
+
+    def clear_case(self, who: Who) -> None:
+        """Remove the messages of her case; the window stays."""
+        window = self._window(who)
+        if window.littered:
+            window.littered = False
+            self._enqueue(who, window, lambda: self._remove_kept(who, window))
+
+    def remove(self, who: Who, handles: Sequence[Handle]) -> None:
+        """Remove messages from her chat, beside the line: nobody waits for it."""
+        if handles:
+            self._spawn(self._remove(who, list(handles)))
+
+    async def settled(self) -> None:
+        """Return when every call now under way or queued is done."""
+        while tasks := [*self._tasks, *(w.worker for w in self._windows.values() if w.worker)]:
+            await asyncio.wait(tasks)
+
+    # --- the line of calls -----------------------------------------------------------------
+
+    def _window(self, who: Who) -> Window:
+        window = self._windows.get(who)
+        if window is None:
+            self._evict()
+            window = self._windows[who] = Window()
+        return window
+
+    def _evict(self) -> None:
+        if len(self._windows) >= MAX_CLOSED:
+            closed = (w for w, window in self._windows.items() if _is_spent(window))
+            if (oldest := next(closed, None)) is not None:
+                del self._windows[oldest]
+
+    def _drop_if_spent(self, who: Who, window: Window) -> None:
+        """Forget a conversation of which nothing stands in a chat."""
+        keeps = self._channels[who.channel].limits.keeps_window
+        stands = window.handle is not None if keeps else window.in_case and window.open
+        if not stands and _is_spent(window) and self._windows.get(who) is window:
+            del self._windows[who]
+
+    def _close(self, window: Window) -> None:
+        language = window.position.language if window.position else None
+        window.position = Position(language, START) if language else None
+        window.open, window.wanted = False, None
+        if window.idle is not None:
+            window.idle.cancel()
+            window.idle = None
+
+    def _enqueue(
+        self, who: Who, window: Window, call: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        window.line.append(call)
+        if window.worker is None:
+            window.worker = asyncio.get_running_loop().create_task(self._work(who, window))
+
+    async def _work(self, who: Who, window: Window) -> None:
+        try:
+            while window.line:
+                try:
+                    await window.line.popleft()()
+                except Gone:
+                    await self._on_gone(who)
+                except SendError as error:
+                    log.failed("send_dropped", error)
+                except Exception as error:  # one chat's fault never ends its line
+                    log.failed("send_failed", error)
+        finally:
+            window.worker = None
+            self._drop_if_spent(who, window)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _bring(self, who: Who, window: Window) -> None:
+        """Bring the newest wish to the platform; one that cannot be sent in time is dropped."""
+        while (message := window.wanted) is not None:
+            since = window.wanted_at
+            try:
+                handle = await self._channels[who.channel].show(
+                    who.address, message, window.handle
+                )
+            except (Throttled, Unsent, Unknown) as error:
+                if await self._too_late(window, message, since, error):
+                    return
+                continue
+            window.handle = handle
+            if window.wanted is message:
+                window.wanted = None
+            elif window.wanted is None and not window.open:
+                await self._channels[who.channel].remove(who.address, [handle])
+                window.handle = None
+
+    async def _too_late(
+        self, window: Window, message: Outgoing, since: float, error: SendError
+    ) -> bool:
+        limit = self._timing.cover_give_up if message.cover else self._timing.give_up
+        pause = error.seconds if isinstance(error, Throttled) else self._timing.retry
+        if window.wanted is not message:
+            return False
+        if asyncio.get_running_loop().time() + pause - since > limit:
+            window.wanted = None
+            log.event("window_dropped")
+            return True
+        await asyncio.sleep(pause)
+        return False
+
+    async def _speak(
+        self,
+        who: Who,
+        window: Window,
+        message: Outgoing,
+        sent: Callable[[Handle], Awaitable[None]],
+        done: asyncio.Future[None],
+    ) -> None:
+        try:
+            if not window.open:
+                raise Covered
+            handle = await self._channels[who.channel].show(who.address, message, None)
+            window.said.append(handle)
+            await sent(handle)
+        except BaseException as error:
+            if not done.done():
+                done.set_exception(error if isinstance(error, Exception) else Covered())
+            if isinstance(error, Gone) or not isinstance(error, Exception):
+                raise
+            return
+        if not done.done():
+            done.set_result(None)
+
+    async def _clear(self, who: Who, window: Window, newest: Handle | None, *, sweep: bool) -> None:
+        if window.open:
+            return
+        handles = [h for h in (window.handle,) if h is not None]
+        window.handle = None
+        await self._remove(who, handles + window.said)
+        if sweep:
+            await self._sweep(who, newest)
+        await self._remove_kept(who, window)
+
+    async def _remove_kept(self, who: Who, window: Window) -> None:
+        said, window.said = window.said, []
+        try:
+            kept = list(await self._kept(who))
+        except Exception as error:  # the database is away: what memory knows goes at least
+            log.failed("kept_unknown", error)
+            kept = []
+        await self._remove(who, list(dict.fromkeys([*said, *kept])))
+
+    async def _remove(self, who: Who, handles: Sequence[Handle]) -> None:
+        """Remove, and go on trying: what stays in the chat can be read by another."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._timing.cover_give_up
+        while handles and loop.time() < until:
+            try:
+                return await self._channels[who.channel].remove(who.address, handles)
+            except (Throttled, Unsent, Unknown) as error:
+                pause = error.seconds if isinstance(error, Throttled) else self._timing.retry
+                await asyncio.sleep(pause)
+            except SendError as error:
+                return log.failed("not_removed", error)
+
+    async def _sweep(self, who: Who, newest: Handle | None) -> None:
+        try:
+            await self._channels[who.channel].sweep(who.address, newest)
+        except SendError as error:
+            log.failed("not_removed", error)
+
+
+def _is_spent(window: Window) -> bool:
+    return window.worker is None and not (window.open and window.in_case) and window.idle is None

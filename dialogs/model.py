@@ -1,0 +1,376 @@
+"""The types of the dialog: what the content is made of, and what the engine takes and gives.
+
+Everything here is a frozen value. Text stands as a `TextId`; the words behind it
+are looked up for a language by whoever shows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+
+NodeId = str
+"""At most 24 ASCII characters, `[a-z][a-z0-9_]*`: stands in clear in every button."""
+TextId = str
+"""Stable name of one text, for example `danger.text` or `danger.go.danger_here`."""
+FactId = str
+"""For example `LAW-17`: a statement in `facts.yaml`."""
+Language = str
+"""A folder of `locales/`, or the source language `bg`."""
+
+SOURCE_LANGUAGE: Language = "bg"
+MAX_NODE_ID = 24
+MAX_CHOICES = 4
+MAX_CHECKLIST_ITEMS = 6
+
+START, HOME, DANGER, HIDE = "start", "home", "danger", "hide"
+TALK, MEET, REMIND, FORGET = "talk", "meet", "remind", "forget"
+CASE = "case"
+PLACE_SLOT = "m"
+"""The answer slot that holds a municipality's code, wherever it is asked."""
+PAGE_SLOT = "g"
+"""The answer slot that holds the page of a long list of choices."""
+TOPIC_SLOT = "t"
+"""The answer slot that holds what she wants to talk about."""
+MISS_SLOT = "e"
+"""The answer slot that counts what was typed and not understood."""
+
+
+class NodeKind(StrEnum):
+    """What a node does when she arrives at it."""
+
+    COVER = "cover"  # harmless page before the gate; no marks
+    LANGUAGES = "languages"  # gate: choose a language
+    ARRIVE = "arrive"  # gate: passed; home, or her open case
+    PAGE = "page"  # text and choices
+    MENU = "menu"  # text and the topics that enter here
+    QUESTION = "question"  # one small answer, carried in the payload
+    RESULT = "result"  # no screen: chooses by the answers
+    CHECKLIST = "checklist"  # ticks, carried in the payload
+    PLACES = "places"  # one of the municipalities
+    RECEPTIONS = "receptions"  # the next receptions there
+    OPEN_CASE = "open_case"  # door: a human is asked for
+    CASE = "case"  # the window of an open case
+    END_CASE = "end_case"  # door: she ends her case
+    HIDE = "hide"  # door: the window is removed
+    FORGET = "forget"  # door: all about her is deleted
+    SUGGEST = "suggest"  # the nearest nodes to what she typed
+
+
+class Fill(StrEnum):
+    """What the shell adds to a screen from what only it knows."""
+
+    RECEPTIONS = "receptions"  # the next receptions in the position's municipality
+    DUTY = "duty"  # who is there now, or when next
+    CASE = "case"  # whether somebody has answered
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where in the content's files something stands."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One button of a node. `value` is the answer that it gives to the node's slot."""
+
+    label: TextId
+    go: NodeId
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of a checklist; its tick is the bit of its place in the list."""
+
+    key: str
+    label: TextId
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row of a result: go there when every answer named in `when` was given."""
+
+    when: Mapping[str, str]
+    go: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One place in the dialog."""
+
+    id: NodeId
+    kind: NodeKind
+    topic: str
+    text: TextId
+    source: Source
+    choices: tuple[Choice, ...] = ()
+    items: tuple[Item, ...] = ()
+    cases: tuple[Case, ...] = ()
+    slot: str | None = None
+    go: NodeId | None = None
+    back: NodeId | None = None
+    facts: tuple[FactId, ...] = ()
+    words: tuple[str, ...] = ()
+    picture: str | None = None
+    fill: Fill | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The choice by which a topic enters a menu: a new topic is a file alone."""
+
+    menu: NodeId
+    label: TextId
+    go: NodeId
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One file of `topics/`."""
+
+    id: str
+    title: TextId
+    picture: str
+    source: Source
+    entry: Entry | None = None
+
+
+class Confidence(StrEnum):
+    HIGH = "H"
+    MEDIUM = "M"
+    LOW = "L"
+    GENERAL = "GK"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A statement of law or a phone number, once, with where it comes from.
+
+    `value` replaces `{ID}` in a text. `phone` is E.164, or a short code such as `112`.
+    """
+
+    id: FactId
+    value: str
+    says: str
+    source: str
+    confidence: Confidence
+    checked_on: date
+    checked_by: str
+    expires_on: date | None
+    where: Source
+    phone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A municipality. Its codes tell it from others of the same name."""
+
+    code: str  # LAU in lower case, as it stands in a payload: rse27
+    ekatte: str
+    name: TextId
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class SourceText:
+    """A Bulgarian text and where it stands."""
+
+    id: TextId
+    text: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """All that is said, checked for shape (not for sense: that is `check.py`)."""
+
+    nodes: Mapping[NodeId, Node]
+    topics: Mapping[str, Topic]
+    facts: Mapping[FactId, Fact]
+    places: Mapping[str, Place]
+    texts: Mapping[TextId, SourceText]
+    languages: tuple[Language, ...]
+    safe_words: Mapping[Language, tuple[str, ...]]
+    danger_words: Mapping[Language, tuple[str, ...]]
+    expired: frozenset[FactId] = frozenset()
+    parents: Mapping[NodeId, NodeId] = field(default_factory=dict)
+    words: Mapping[Language, Mapping[NodeId, tuple[str, ...]]] = field(default_factory=dict)
+    """What a woman might type in a translated language; the source's words stand in the nodes."""
+
+
+# --- what the engine takes ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where she is: the whole of her state, small enough for a button."""
+
+    language: Language
+    node: NodeId
+    answers: tuple[tuple[str, str], ...] = ()
+
+    def answer(self, slot: str) -> str | None:
+        return next((value for key, value in self.answers if key == slot), None)
+
+    def to(self, node: NodeId) -> Position:
+        return Position(self.language, node, self.answers)
+
+    def with_answer(self, slot: str, value: str | None) -> Position:
+        """The same place with one answer set, or removed where `value` is None."""
+        kept = [(k, v) for k, v in self.answers if k != slot]
+        if value is not None:
+            kept.append((slot, value))
+        return Position(self.language, self.node, tuple(sorted(kept)))
+
+
+class MediaKind(StrEnum):
+    PHOTO = "photo"
+    VOICE = "voice"
+    CONTACT = "contact"
+    LOCATION = "location"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """She opened the line; `code` is a deep link's, a topic or a place, or nothing."""
+
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tapped:
+    """She tapped a button that leads to `to` (None: its payload did not parse).
+
+    `fresh` is false when the window was last changed too long ago, or the tap came too late.
+    """
+
+    to: Position | None
+    fresh: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """She typed. The text lives as long as this event. `fresh` as in `Tapped`."""
+
+    text: str
+    fresh: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """She sent something that is not text. It was not fetched."""
+
+    kind: MediaKind
+    fresh: bool = True
+
+
+Event = Started | Tapped | Typed | Sent
+
+
+# --- what the engine gives ---------------------------------------------------------------
+
+
+class Mark(StrEnum):
+    """The row that never changes its place, on every screen behind the gate."""
+
+    BACK = "back"
+    HOME = "home"
+    DANGER = "danger"
+    HIDE = "hide"
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """What she can tap. `ticked` is None but in a checklist."""
+
+    label: TextId
+    to: Position
+    ticked: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What she sees, as facts: text ids and buttons, no words and no channel."""
+
+    position: Position
+    text: TextId
+    picture: str
+    choices: tuple[Button, ...] = ()
+    marks: tuple[tuple[Mark, Button], ...] = ()
+    fill: Fill | None = None
+    cover: bool = False
+    facts: tuple[FactId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Her window shows this screen."""
+
+    screen: Screen
+
+
+@dataclass(frozen=True, slots=True)
+class Arrive:
+    """She passed the gate: her open case if there is one, else this screen."""
+
+    screen: Screen
+
+
+@dataclass(frozen=True, slots=True)
+class Hide:
+    """Remove the window and all of the case from the chat, and be silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCase:
+    """She asks for a human. `topic` and `place` only if she gave them."""
+
+    language: Language
+    topic: TextId | None
+    place: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Her words belong to her open case."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """In a case she sent what cannot be taken; `text` tells her why."""
+
+    text: TextId
+
+
+@dataclass(frozen=True, slots=True)
+class EndCase:
+    """She ends her case."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetEverything:
+    """All that is stored about her is deleted within 60 seconds."""
+
+
+Effect = Show | Arrive | Hide | OpenCase | Relay | Decline | EndCase | ForgetEverything
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where she is now, and what is to be done about it, in this order."""
+
+    position: Position
+    effects: tuple[Effect, ...]

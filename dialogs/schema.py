@@ -1,0 +1,259 @@
+"""The shape of the content's files: checks them, and is published as JSON Schema for editors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, StringConstraints, Tag
+
+from dialogs.model import MAX_CHECKLIST_ITEMS, MAX_CHOICES, MAX_NODE_ID, Confidence
+
+_SCHEMAS = Path(__file__).parent / "schema"
+
+Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=MAX_NODE_ID)]
+FactName = Annotated[str, StringConstraints(pattern=r"^[A-Z]+-[0-9]+$")]
+Answer = Annotated[str, StringConstraints(pattern=r"^[0-9a-z]{1,8}$")]
+Slot = Annotated[str, StringConstraints(pattern=r"^[a-cfh-ln-z]$")]
+"""One letter; d, e, g and m are the engine's own (deep link, misses, page, municipality)."""
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
+
+
+class Part(BaseModel):
+    """Strict: a key that is misspelt is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ChoicePart(Part):
+    say: Text
+    go: Id
+
+
+class AnswerPart(ChoicePart):
+    value: Answer
+
+
+class CasePart(Part):
+    when: dict[Slot | Literal["m"], Answer] | None = None
+    go: Id
+
+
+class EntryPart(Part):
+    menu: Id
+    say: Text
+    go: Id
+    order: Annotated[int, Field(strict=False)]
+
+
+Choices = Annotated[list[ChoicePart], Field(max_length=MAX_CHOICES)]
+
+
+class NodePart(Part):
+    id: Id
+
+
+class ScreenPart(NodePart):
+    """What every node with a screen has."""
+
+    text: Text
+    back: Id | None = None
+    picture: Id | None = None
+    facts: list[FactName] = []
+    name: Text | None = None
+    words: list[Text] = []
+
+
+class CoverPart(ScreenPart):
+    kind: Literal["cover"]
+    choices: Choices = []
+
+
+class LanguagesPart(ScreenPart):
+    kind: Literal["languages"]
+    go: Id
+
+
+class ArrivePart(NodePart):
+    kind: Literal["arrive"]
+    go: Id
+
+
+class PagePart(ScreenPart):
+    kind: Literal["page"] = "page"
+    choices: Choices = []
+    fill: Literal["duty"] | None = None
+
+
+class MenuPart(ScreenPart):
+    kind: Literal["menu"]
+    choices: Choices = []
+
+
+class QuestionPart(ScreenPart):
+    kind: Literal["question"]
+    slot: Slot
+    choices: Annotated[list[AnswerPart], Field(min_length=1, max_length=MAX_CHOICES)]
+
+
+class ResultPart(NodePart):
+    kind: Literal["result"]
+    cases: Annotated[list[CasePart], Field(min_length=1)]
+
+
+class ChecklistPart(ScreenPart):
+    kind: Literal["checklist"]
+    slot: Slot
+    items: Annotated[dict[Id, Text], Field(min_length=1, max_length=MAX_CHECKLIST_ITEMS)]
+    choices: Annotated[list[ChoicePart], Field(max_length=2)] = []
+
+
+class PlacesPart(ScreenPart):
+    kind: Literal["places"]
+    go: Id
+    choices: Annotated[list[ChoicePart], Field(max_length=1)] = []
+
+
+class ReceptionsPart(ScreenPart):
+    kind: Literal["receptions"]
+    choices: Choices = []
+
+
+class OpenCasePart(NodePart):
+    kind: Literal["open_case"]
+    go: Id
+
+
+class CaseWindowPart(ScreenPart):
+    kind: Literal["case"]
+    choices: Choices = []
+
+
+class EndCasePart(NodePart):
+    kind: Literal["end_case"]
+    go: Id
+
+
+class HidePart(NodePart):
+    kind: Literal["hide"]
+
+
+class ForgetPart(NodePart):
+    kind: Literal["forget"]
+    go: Id
+
+
+class SuggestPart(ScreenPart):
+    kind: Literal["suggest"]
+    choices: Annotated[list[ChoicePart], Field(max_length=1)] = []
+
+
+def _kind(data: Any) -> str:
+    found = data.get("kind", "page") if isinstance(data, Mapping) else getattr(data, "kind", "page")
+    return str(found)
+
+
+AnyNode = Annotated[
+    Annotated[CoverPart, Tag("cover")]
+    | Annotated[LanguagesPart, Tag("languages")]
+    | Annotated[ArrivePart, Tag("arrive")]
+    | Annotated[PagePart, Tag("page")]
+    | Annotated[MenuPart, Tag("menu")]
+    | Annotated[QuestionPart, Tag("question")]
+    | Annotated[ResultPart, Tag("result")]
+    | Annotated[ChecklistPart, Tag("checklist")]
+    | Annotated[PlacesPart, Tag("places")]
+    | Annotated[ReceptionsPart, Tag("receptions")]
+    | Annotated[OpenCasePart, Tag("open_case")]
+    | Annotated[CaseWindowPart, Tag("case")]
+    | Annotated[EndCasePart, Tag("end_case")]
+    | Annotated[HidePart, Tag("hide")]
+    | Annotated[ForgetPart, Tag("forget")]
+    | Annotated[SuggestPart, Tag("suggest")],
+    Discriminator(_kind),
+]
+
+
+class TopicFile(Part):
+    """One file of `topics/`."""
+
+    topic: Id
+    title: Text
+    picture: Id
+    entry: EntryPart | None = None
+    nodes: Annotated[list[AnyNode], Field(min_length=1)]
+
+
+class FactPart(Part):
+    id: FactName
+    says: Text
+    value: str = ""
+    phone: Annotated[str, StringConstraints(pattern=r"^\+?[0-9]{3,15}$")] | None = None
+    source: str = ""
+    confidence: Annotated[Confidence, Field(strict=False)]
+    checked_on: Annotated[date, Field(strict=False)]
+    checked_by: str = ""
+    expires_on: Annotated[date, Field(strict=False)] | None
+
+
+class PlacePart(Part):
+    code: Answer
+    ekatte: Annotated[str, StringConstraints(pattern=r"^[0-9]{5}$")]
+    name: Text
+
+
+class FactsFile(RootModel[list[FactPart]]):
+    """`facts.yaml`."""
+
+
+class PlacesFile(RootModel[list[PlacePart]]):
+    """`places.yaml`."""
+
+
+class PhrasesFile(RootModel[dict[str, "Phrases"]]):
+    """`phrases.yaml`: nested names, texts at the ends."""
+
+
+class Phrases(RootModel[Text | dict[str, "Phrases"]]):
+    """A sentence, or more names."""
+
+
+class WordsFile(Part):
+    """`words.yaml`: what hides the window, and what leads to 112 at once."""
+
+    safe: dict[LanguageCode, list[Text]]
+    danger: dict[LanguageCode, list[Text]]
+
+
+FILES: Mapping[str, type[BaseModel]] = {
+    "topic": TopicFile,
+    "facts": FactsFile,
+    "places": PlacesFile,
+    "phrases": PhrasesFile,
+    "words": WordsFile,
+}
+
+
+def schemas() -> dict[str, str]:
+    """The JSON Schema of each kind of file, by the name of its schema file."""
+    return {
+        f"{name}.schema.json": json.dumps(
+            model.model_json_schema(), ensure_ascii=False, indent=2, sort_keys=True
+        )
+        + "\n"
+        for name, model in FILES.items()
+    }
+
+
+def write_schemas(folder: Path = _SCHEMAS) -> list[Path]:
+    """Write the schema files; editors read them beside the content."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, text in schemas().items():
+        (folder / name).write_text(text, encoding="utf-8")
+        written.append(folder / name)
+    return written
