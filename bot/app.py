@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -19,6 +19,7 @@ from bot.channels.telegram import Profile, TelegramChannel
 from bot.channels.web import WebChannel
 from bot.conversation import Conversation
 from bot.delivery import Delivery, remove_old
+from bot.demo import Demo
 from bot.desk.accounts import Accounts
 from bot.desk.service import Desk
 from bot.handover import Handover
@@ -30,12 +31,13 @@ from bot.storage.store import Store
 from bot.texts import Texts, open_content
 from bot.web.app import WebParts, create_app
 from bot.windows import Timing, Who, Windows
-from dialogs.model import Content
+from dialogs.model import SOURCE_LANGUAGE, Content, Language
 from scheduler.clock import Clock
 
 PICTURES = Path(__file__).resolve().parent.parent / "pictures"
-DRAIN_SECONDS = 8.0
+DRAIN_SECONDS = 6.0
 """Of the ten that a clean stop may take; the rest is for the web server."""
+TICK_SECONDS = 5
 
 log = EventLog("program")
 
@@ -64,7 +66,15 @@ class Phen:
     desk: Desk
     accounts: Accounts
     now: Callable[[], datetime]
-    failing: dict[str, str] = field(default_factory=dict)
+    failing: set[str] = field(default_factory=set)
+
+    @property
+    def places(self) -> dict[str, tuple[str, str]]:
+        """Each municipality's EKATTE code and Bulgarian name, by its LAU code."""
+        return {
+            code: (place.ekatte, self.texts.say(SOURCE_LANGUAGE, place.name))
+            for code, place in self.content.places.items()
+        }
 
     async def health(self) -> dict[str, bool]:
         """What works: the database and each configured channel."""
@@ -80,20 +90,25 @@ async def join(
     *,
     now: Callable[[], datetime] = utc_now,
     timing: Timing | None = None,
-    create_key: bool = True,
+    also: Sequence[Channel] = (),
+    beside: bool = False,
 ) -> AsyncIterator[Phen]:
-    """Join the parts. On leaving, windows are covered and connections closed."""
+    """Join the parts; on leaving, connections are closed.
+
+    `also` are channels beside the configured ones. `beside` is for a command that runs next
+    to a server: what that server is doing is left alone.
+    """
     content, texts = open_content()
-    vault = Vault.open(settings.key_file, create=create_key)
+    vault = Vault.open(settings.key_file, create=True)
     store = await Store.open(settings.database, vault, now)
     try:
-        phen = _joined(settings, content, texts, vault, store, now, timing or Timing())
-        await store.recover()
-        await store.nobody_present()
-        try:
-            yield phen
-        finally:
-            await _wind_down(phen)
+        phen = _joined(settings, content, texts, vault, store, now, timing or Timing(), also)
+        if not beside:
+            await store.recover()
+            await store.nobody_present()
+        yield phen
+        for channel in phen.channels.values():
+            await channel.close()
     finally:
         await store.close()
 
@@ -106,10 +121,11 @@ def _joined(
     store: Store,
     now: Callable[[], datetime],
     timing: Timing,
+    also: Sequence[Channel],
 ) -> Phen:
     changes = Changes()
-    web = WebChannel(now)
-    channels: dict[str, Channel] = {web.name: web}
+    web = WebChannel()
+    channels: dict[str, Channel] = {channel.name: channel for channel in (web, *also)}
     if settings.telegram_token is not None:
         channels["telegram"] = _telegram(settings, content, texts, store, now)
 
@@ -126,7 +142,15 @@ def _joined(
     delivery = Delivery(store, windows, channels, content, texts, changes, now, gone)
     handover = Handover(store, texts, changes, now, delivery.wake)
     conversation = Conversation(
-        content, texts, channels, windows, handover, store, now, lambda: changes.watched
+        content,
+        texts,
+        channels,
+        windows,
+        handover,
+        delivery,
+        store,
+        now,
+        lambda: changes.watched,
     )
     return Phen(
         settings=settings,
@@ -145,3 +169,173 @@ def _joined(
         accounts=Accounts(store, vault, now),
         now=now,
     )
+
+
+def _telegram(
+    settings: Settings,
+    content: Content,
+    texts: Texts,
+    store: Store,
+    now: Callable[[], datetime],
+) -> TelegramChannel:
+    if settings.telegram_token is None:
+        raise AssertionError
+    return TelegramChannel(
+        settings.telegram_token.get_secret_value(),
+        settings.telegram_api,
+        PICTURES,
+        store.media,
+        [_profile(language, texts) for language in content.languages],
+        now,
+    )
+
+
+def _profile(language: Language, texts: Texts) -> Profile:
+    """What the bot says of itself, in the cover's words."""
+    return Profile(
+        language=language,
+        name=texts.say(language, "bot.name"),
+        short_description=texts.say(language, "bot.short_description"),
+        description=texts.say(language, "bot.description"),
+        commands=(("start", texts.say(language, "bot.command_start")),),
+    )
+
+
+# --- serving -----------------------------------------------------------------------------------
+
+
+class AddressInUse(Exception):
+    """Something else listens on that port; stop it, or set PHEN_PORT to another one."""
+
+    def __init__(self) -> None:
+        super().__init__(type(self).__doc__)
+
+
+class _WebServer(uvicorn.Server):
+    """uvicorn without its own signal handlers: the whole program stops together."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def web_app(phen: Phen, demo: Demo | None = None) -> Starlette:
+    """The ASGI application over these parts."""
+    return create_app(
+        WebParts(
+            texts=phen.texts,
+            content=phen.content,
+            channel=phen.web,
+            intake=phen.conversation,
+            desk=phen.desk,
+            accounts=phen.accounts,
+            store=phen.store,
+            changes=phen.changes,
+            now=phen.now,
+            health=phen.health,
+            public_url=phen.settings.address,
+            demo=demo is not None,
+            demo_login=demo.login if demo else None,
+            demo_hint=demo.hint if demo else None,
+        )
+    )
+
+
+async def serve(
+    phen: Phen,
+    stop: asyncio.Event,
+    *,
+    demo: Demo | None = None,
+    listening: Callable[[int], None] = lambda port: None,
+) -> None:
+    """Run the web server, the channels, the outbox and the clock until `stop` is set.
+
+    `listening` is told the port. Raises `AddressInUse` before anything runs.
+    """
+    listener = _bind(phen.settings)
+    server = _WebServer(
+        uvicorn.Config(
+            web_app(phen, demo),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=2,
+        )
+    )
+    clock = _clock(phen)
+    work = [asyncio.create_task(phen.delivery.run()), *_intakes(phen)]
+    serving = asyncio.create_task(server.serve([listener]))
+    clock.start()
+    listening(listener.getsockname()[1])
+    log.event("started")
+    try:
+        await asyncio.wait({asyncio.create_task(stop.wait()), serving}, return_when="FIRST_COMPLETED")
+    finally:
+        log.event("stopping")
+        clock.stop()
+        for task in work[1:]:
+            task.cancel()
+        await asyncio.gather(*work[1:], return_exceptions=True)
+        await _drain(phen)
+        server.should_exit = True
+        await serving
+        work[0].cancel()
+        await asyncio.gather(work[0], return_exceptions=True)
+        log.event("stopped")
+
+
+def until_signalled() -> asyncio.Event:
+    """An event that SIGTERM or Ctrl+C sets."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def _bind(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError:
+        listener.close()
+        raise AddressInUse from None
+    return listener
+
+
+def _intakes(phen: Phen) -> list[asyncio.Task[None]]:
+    return [asyncio.create_task(_receive(phen, channel)) for channel in phen.channels.values()]
+
+
+async def _receive(phen: Phen, channel: Channel) -> None:
+    try:
+        await channel.run(phen.conversation)
+    except Unauthorised:
+        phen.failing.add(channel.name)
+        log.alarm("channel_stopped")
+
+
+def _clock(phen: Phen) -> Clock:
+    async def purge() -> None:
+        await phen.store.purge(phen.now())
+
+    async def tidy() -> None:
+        await remove_old(phen.store, phen.windows, phen.now())
+
+    clock = Clock()
+    clock.every(TICK_SECONDS, phen.handover.tick, "waiting")
+    clock.every(600, tidy, "old messages")
+    clock.every(3600, purge, "retention")
+    return clock
+
+
+async def _drain(phen: Phen) -> None:
+    """Cover every open window and finish what is under way, for as long as there is time."""
+    try:
+        async with asyncio.timeout(DRAIN_SECONDS):
+            await phen.conversation.cover_all()
+            await phen.delivery.drain()
+    except TimeoutError:
+        log.alarm("drain_late")

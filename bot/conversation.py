@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, assert_never
 from zoneinfo import ZoneInfo
 
 from bot import render
-from bot.channels.base import Channel, Incoming
+from bot.channels.base import Channel, Incoming, Outgoing
+from bot.delivery import Delivery
 from bot.handover import Handover
 from bot.privacy.redact import EventLog
 from bot.storage.records import Case, CaseClosed, CaseState
@@ -78,6 +79,7 @@ class Conversation:
         channels: Mapping[str, Channel],
         windows: Windows,
         handover: Handover,
+        delivery: Delivery,
         store: Store,
         now: Callable[[], datetime],
         somebody_is_there: Callable[[], bool],
@@ -87,6 +89,7 @@ class Conversation:
         self._channels = channels
         self._windows = windows
         self._handover = handover
+        self._delivery = delivery
         self._store = store
         self._now = now
         self._somebody_is_there = somebody_is_there
@@ -117,6 +120,23 @@ class Conversation:
         who = Who(channel, address)
         self._windows.left(who)
         self._spawn(self._absent(who))
+
+    def here(self, channel: str, address: str) -> None:
+        """Her page is open, on her case or beside it: what was held may be sent."""
+        who = Who(channel, address)
+        self._windows.opened(who)
+        self._spawn(self._present(who))
+
+    async def unread(self, channel: str, address: str) -> Sequence[Outgoing]:
+        """The case messages that are due to her; see `Delivery.unread`."""
+        return await self._delivery.unread(Who(channel, address))
+
+    async def settled(self, channel: str, address: str) -> None:
+        """Return when nothing she sent is unhandled and no window is on its way to her."""
+        who = Who(channel, address)
+        while (line := self._lines.get(who)) is not None and line.worker is not None:
+            await asyncio.wait({line.worker})
+        await self._windows.settled_for(who)
 
     def idle(self, who: Who) -> None:
         """Her window was left alone: it becomes the cover, and her case is held."""
@@ -271,6 +291,12 @@ class Conversation:
     async def _hide(self, who: Who, incoming: Incoming) -> None:
         self._windows.hide(who, incoming.handle or incoming.window)
         await self._absent(who)
+
+    async def _present(self, who: Who) -> None:
+        try:
+            await self._handover.arrive(who)
+        except Exception as error:  # her next tap tries again
+            log.failed("presence_not_kept", error)
 
     async def _absent(self, who: Who) -> None:
         """Hold what comes for her. A database that is away must not undo what she sees."""

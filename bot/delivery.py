@@ -19,15 +19,16 @@ from bot.channels.base import (
 )
 from bot.live import Changes
 from bot.privacy.redact import EventLog
-from bot.storage.records import Author, Due, MessageState
+from bot.storage.records import Author, CaseMessage, Due, MessageState
 from bot.storage.store import Store
 from bot.texts import Texts
 from bot.windows import Covered, Who, Windows
 from dialogs.engine import screen
-from dialogs.model import CASE, Content, Position
+from dialogs.model import CASE, Content, Language, Position
 
 MAX_ATTEMPTS = 6
 POLL_SECONDS = 5.0
+KEEP_IN_CHAT = timedelta(hours=23)
 _FIRST_PAUSE = timedelta(seconds=2)
 
 log = EventLog("delivery")
@@ -75,6 +76,15 @@ class Delivery:
             except TimeoutError:
                 continue
 
+    async def unread(self, who: Who) -> list[Outgoing]:
+        """What is due to her, for a page that can show it only in an answer. Settles nothing."""
+        case = await self._store.case_of(*who) or await self._store.closed_case_of(*who)
+        if case is None:
+            return []
+        messages = await self._store.messages(case.id)
+        due = [message for message in messages if message.state is MessageState.DUE]
+        return [await self._message(who.channel, case.language, message) for message in due]
+
     async def drain(self) -> None:
         """Return when the sends under way are settled."""
         while self._under_way:
@@ -106,7 +116,8 @@ class Delivery:
             await self._store.add_handles(due.case_id, [handle])
 
         try:
-            await self._windows.say(who, await self._message(due), sent)
+            message = await self._message(due.channel, due.language, due.message)
+            await self._windows.say(who, message, sent)
         except Covered:
             await self._hold(due)
         except Throttled as pause:
@@ -135,21 +146,28 @@ class Delivery:
             return await self._store.settle(due.outbox_id, MessageState.FAILED)
         await self._store.postpone(due.outbox_id, self._now() + _FIRST_PAUSE * 2**due.attempts)
 
-    async def _message(self, due: Due) -> Outgoing:
+    async def _message(self, channel: str, language: Language, message: CaseMessage) -> Outgoing:
         return render.case_message(
-            due.message.text,
-            due.language,
-            screen(self._content, Position(due.language, CASE)),
+            message.text,
+            language,
+            screen(self._content, Position(language, CASE)),
             self._texts,
-            self._channels[due.channel].limits,
+            self._channels[channel].limits,
             self._now(),
-            number=due.message.number,
-            author=await self._author(due),
+            number=message.number,
+            author=await self._author(language, message),
         )
 
-    async def _author(self, due: Due) -> str | None:
-        if due.message.author is not Author.CONSULTANT or due.message.staff_id is None:
+    async def _author(self, language: Language, message: CaseMessage) -> str | None:
+        if message.author is not Author.CONSULTANT or message.staff_id is None:
             return None
-        staff = await self._store.staff(due.message.staff_id)
+        staff = await self._store.staff(message.staff_id)
         alias = staff.alias if staff is not None else ""
-        return alias or self._texts.say(due.language, "case.role")
+        return alias or self._texts.say(language, "case.role")
+
+
+async def remove_old(store: Store, windows: Windows, now: datetime) -> None:
+    """Take messages of cases out of chats a day after they were sent, while it is possible."""
+    for channel, address, handles in await store.old_handles(now - KEEP_IN_CHAT):
+        windows.remove(Who(channel, address), handles)
+        await store.drop_handles(channel, address, handles)

@@ -18,6 +18,11 @@ class Changes:
         for listener in self._listeners:
             listener.set()
 
+    @property
+    def watched(self) -> bool:
+        """Whether anybody has a desk open now."""
+        return bool(self._listeners)
+
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[asyncio.Event]:
         """An event that is set at each change; the listener clears it."""

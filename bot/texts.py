@@ -1,4 +1,4 @@
-"""Every sentence that a person reads, in her language: catalogues built in memory from the .po files.
+"""Every sentence that a person reads, in her language, from the .po files in memory.
 
 A translation is shown only where it is finished: one that is empty, fuzzy, or was made for an
 older Bulgarian sentence falls back to Bulgarian. Of a language that must be signed, only entries
@@ -25,6 +25,7 @@ from dialogs.load import CATALOGUE, load
 from dialogs.model import SOURCE_LANGUAGE, Content, Language, NodeId, TextId
 
 ZONE = ZoneInfo("Europe/Sofia")
+SAFE_WORD = "safe_word"
 _LOCALES = {"en": "en_GB"}
 _YEAR = re.compile(r",?\s*y+(?:\s*'[^']*'\.?)?")
 
@@ -92,11 +93,17 @@ class Texts:
     def say(self, language: Language, text_id: TextId, **params: object) -> str:
         """The sentence, with `{LAW-17}` as the fact's value and `{name}` from `params`.
 
+        `{safe_word}` is filled from the content.
+
         Raises `KeyError` on a text id or a placeholder that does not exist.
         """
         return PLACEHOLDER.sub(
-            lambda match: self._value(match[1], params), self.template(language, text_id)
+            lambda match: self._value(language, match[1], params),
+            self.template(language, text_id),
         )
+
+    def __contains__(self, text_id: object) -> bool:
+        return text_id in self._content.texts
 
     def template(self, language: Language, text_id: TextId) -> str:
         """The sentence with its placeholders as they stand."""
@@ -146,9 +153,18 @@ class Texts:
         names = {today: "receptions.today", today + timedelta(days=1): "receptions.tomorrow"}
         return [self.say(language, names[day])] if day in names else []
 
-    def _value(self, name: str, params: Mapping[str, object]) -> str:
+    def _value(self, language: Language, name: str, params: Mapping[str, object]) -> str:
         fact = self._content.facts.get(name)
-        return fact.value if fact is not None else str(params[name])
+        if fact is not None:
+            return fact.value
+        if name == SAFE_WORD and name not in params:
+            return self._safe_word(language)
+        return str(params[name])
+
+    def _safe_word(self, language: Language) -> str:
+        """The word that hides everything, as she is told it: the first of her language."""
+        words = self._content.safe_words
+        return (words.get(language) or words.get(SOURCE_LANGUAGE) or ("",))[0]
 
     def _is_shown(self, language: Language, text_id: TextId, entry: Translation) -> bool:
         source = self._content.texts.get(text_id)

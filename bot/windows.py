@@ -176,6 +176,11 @@ class Windows:
         self._spawn(self._clear(who, window, newest, sweep=not known))
         self._enqueue(who, window, lambda: self._clear(who, window, None, sweep=False))
 
+    def opened(self, who: Who) -> None:
+        """Her page says that it is open, on her case or beside it."""
+        window = self._window(who)
+        window.open = window.in_case = window.littered = True
+
     def left(self, who: Who) -> None:
         """Nobody is before the window any more; nothing is sent to it."""
         window = self._windows.get(who)
@@ -199,6 +204,11 @@ class Windows:
         """Remove messages from her chat, beside the line: nobody waits for it."""
         if handles:
             self._spawn(self._remove(who, list(handles)))
+
+    async def settled_for(self, who: Who) -> None:
+        """Return when nothing is on its way to this chat."""
+        while (window := self._windows.get(who)) is not None and window.worker is not None:
+            await asyncio.wait({window.worker})
 
     async def settled(self) -> None:
         """Return when every call now under way or queued is done."""

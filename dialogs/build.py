@@ -1,4 +1,4 @@
-"""The parts of the content from its files; `load` joins them and checks that links lead somewhere."""
+"""The parts of the content from its files; `load` joins them and checks the links."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from dialogs import schema, source
 from dialogs.mistakes import explain
@@ -32,7 +32,7 @@ from dialogs.model import (
 )
 from dialogs.source import Document, Mistake
 
-File = TypeVar("File", bound=BaseModel)
+File = TypeVar("File")
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z][A-Za-z0-9_-]*)\}")
 """`{LAW-17}` stands for a fact's value, `{name}` for what the shell fills in."""
@@ -51,7 +51,11 @@ def facts_in(text: str) -> Iterator[FactId]:
 
 @dataclass(slots=True)
 class Built:
-    """What the files hold so far. `lines` says where a node names a target."""
+    """What the files hold so far. `lines` says where a node names a target.
+
+    `unread` are nodes of files that have other mistakes; `is_whole` is false where not even
+    the ids of a file's nodes are known.
+    """
 
     folder: str
     nodes: dict[NodeId, Node] = field(default_factory=dict)
@@ -62,6 +66,8 @@ class Built:
     safe: dict[Language, tuple[str, ...]] = field(default_factory=dict)
     danger: dict[Language, tuple[str, ...]] = field(default_factory=dict)
     lines: dict[tuple[str, str], Source] = field(default_factory=dict)
+    unread: set[NodeId] = field(default_factory=set)
+    is_whole: bool = True
 
 
 def build(folder: Path, mistakes: list[Mistake]) -> Built:
@@ -87,17 +93,27 @@ class _Builder:
 
     # --- reading -----------------------------------------------------------------------------
 
-    def _read(self, path: Path, shape: type[File]) -> tuple[File, Document] | None:
+    def _read(self, path: Path, shape: TypeAdapter[File]) -> tuple[File, Document] | None:
         name = f"{self._name}/{path.relative_to(self._folder).as_posix()}"
         document, mistakes = source.read(path, name)
         self._mistakes.extend(mistakes)
-        if document.data is None:
-            return None
         try:
-            return shape.model_validate(document.data), document
+            if document.data is not None:
+                return shape.validate_python(document.data), document
         except ValidationError as error:
             self._mistakes.extend(explain(error, document))
-            return None
+        if path.parent != self._folder:
+            self._note_unread(document.data)
+        return None
+
+    def _note_unread(self, data: object) -> None:
+        """Links to the nodes of a broken file are no mistakes of those who lead there."""
+        nodes = data.get("nodes") if isinstance(data, dict) else None
+        if not isinstance(nodes, list):
+            self.built.is_whole = False
+            return
+        parts = (part for part in nodes if isinstance(part, dict))
+        self.built.unread.update(str(part["id"]) for part in parts if "id" in part)
 
     def wrong(self, where: Source, node: str, message: str) -> None:
         self._mistakes.append(Mistake(where, node, message))
@@ -120,7 +136,7 @@ class _Builder:
             where = Source(f"{self._name}/topics", 1)
             self.wrong(where, "topics", "holds no topic file, write one")
         for path in paths:
-            read = self._read(path, schema.TopicFile)
+            read = self._read(path, schema.TOPIC)
             if read is not None:
                 self._topic(path, *read)
 
@@ -156,38 +172,38 @@ class _Builder:
     # --- the other files -------------------------------------------------------------------------
 
     def _phrases(self, path: Path) -> None:
-        read = self._read(path, schema.PhrasesFile)
+        read = self._read(path, schema.PHRASES)
         if read is None:
             return
         file, document = read
-        for key, value in file.root.items():
+        for key, value in file.items():
             self._phrase((key,), value, document)
 
     def _phrase(self, loc: tuple[str, ...], value: schema.Phrases, document: Document) -> None:
-        if isinstance(value.root, str):
+        if isinstance(value, str):
             text_id = ".".join(loc)
-            self.text(text_id, value.root, document.at(loc), text_id)
+            self.text(text_id, value, document.at(loc), text_id)
             return
-        for key, inner in value.root.items():
+        for key, inner in value.items():
             self._phrase((*loc, key), inner, document)
 
     def _facts(self) -> None:
-        read = self._read(self._folder / "facts.yaml", schema.FactsFile)
+        read = self._read(self._folder / "facts.yaml", schema.FACTS)
         if read is None:
             return
         file, document = read
-        for number, part in enumerate(file.root):
+        for number, part in enumerate(file):
             where = document.at((number, "id"))
             if part.id in self.built.facts:
                 self.wrong(where, part.id, "this fact stands twice, keep one")
             self.built.facts[part.id] = Fact(where=where, **dict(part))
 
     def _places(self) -> None:
-        read = self._read(self._folder / "places.yaml", schema.PlacesFile)
+        read = self._read(self._folder / "places.yaml", schema.PLACES)
         if read is None:
             return
         file, document = read
-        for number, part in enumerate(file.root):
+        for number, part in enumerate(file):
             where = document.at((number, "code"))
             if part.code in self.built.places:
                 self.wrong(where, part.code, "this place stands twice, keep one")
@@ -196,7 +212,7 @@ class _Builder:
             self.built.places[part.code] = Place(part.code, part.ekatte, name, where)
 
     def _words(self) -> None:
-        read = self._read(self._folder / "words.yaml", schema.WordsFile)
+        read = self._read(self._folder / "words.yaml", schema.WORDS)
         if read is not None:
             self.built.safe = {name: tuple(words) for name, words in read[0].safe.items()}
             self.built.danger = {name: tuple(words) for name, words in read[0].danger.items()}

@@ -38,9 +38,8 @@ def load(folder: Path | None = None, locales: Path | None = None) -> Content:
     locales = folder.resolve().parent / "locales" if locales is None else locales
     mistakes: list[Mistake] = []
     built = build(folder, mistakes)
-    if not built.nodes and mistakes:
-        raise ContentError(mistakes)
-    mistakes.extend(_broken_links(built))
+    if built.is_whole:
+        mistakes.extend(_broken_links(built))
     if mistakes:
         raise ContentError(mistakes)
     return Content(
@@ -90,7 +89,7 @@ def _missing_nodes(built: Built) -> list[Mistake]:
     return [
         Mistake(Source(built.folder, 1), name, "this node must exist, write it")
         for name in links.FIXED
-        if name not in built.nodes
+        if name not in built.nodes and name not in built.unread
     ]
 
 
@@ -99,7 +98,7 @@ def _dead_targets(built: Built) -> list[Mistake]:
         _no_such(built.lines.get((node.id, target), node.source), node.id, target, built.nodes)
         for node in built.nodes.values()
         for target in dict.fromkeys(_named(node))
-        if target not in built.nodes
+        if target not in built.nodes and target not in built.unread
     ]
 
 
@@ -114,10 +113,11 @@ def _bad_entries(built: Built) -> list[Mistake]:
         if entry is None:
             continue
         where = built.lines.get((topic.id, "entry"), topic.source)
-        if entry.go not in built.nodes:
+        if entry.go not in built.nodes and entry.go not in built.unread:
             mistakes.append(_no_such(where, topic.id, entry.go, built.nodes))
         menu = built.nodes.get(entry.menu)
-        if menu is None or menu.kind is not NodeKind.MENU:
+        is_menu = menu is not None and menu.kind is NodeKind.MENU
+        if not is_menu and entry.menu not in built.unread:
             message = f"the entry's menu {entry.menu!r} is no node of kind menu, name one"
             mistakes.append(Mistake(where, topic.id, message))
     return mistakes

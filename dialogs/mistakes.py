@@ -26,7 +26,7 @@ _ID_KEYS = {"go", "back", "menu", "topic", "picture"}
 _MESSAGES = {
     "missing": "{key} is missing, add it",
     "extra_forbidden": "unknown key {key}, remove it or correct its name",
-    "union_tag_invalid": "unknown kind {tag}, take one of {kinds}",
+    "union_tag_invalid": "unknown kind {tag!r}, take one of {kinds}",
     "string_too_short": "{key} has no text, write it",
     "string_type": "{key} has no text, write it",
     "too_long": "{key} holds {actual_length}, at most {max_length} are allowed",

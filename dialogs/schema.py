@@ -8,7 +8,16 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, StringConstraints, Tag
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    TypeAdapter,
+)
+from typing_extensions import TypeAliasType
 
 from dialogs.model import MAX_CHECKLIST_ITEMS, MAX_CHOICES, MAX_NODE_ID, Confidence
 
@@ -206,20 +215,8 @@ class PlacePart(Part):
     name: Text
 
 
-class FactsFile(RootModel[list[FactPart]]):
-    """`facts.yaml`."""
-
-
-class PlacesFile(RootModel[list[PlacePart]]):
-    """`places.yaml`."""
-
-
-class PhrasesFile(RootModel[dict[str, "Phrases"]]):
-    """`phrases.yaml`: nested names, texts at the ends."""
-
-
-class Phrases(RootModel[Text | dict[str, "Phrases"]]):
-    """A sentence, or more names."""
+Phrases = TypeAliasType("Phrases", "Text | dict[str, Phrases]")
+"""A sentence, or more names."""
 
 
 class WordsFile(Part):
@@ -229,12 +226,19 @@ class WordsFile(Part):
     danger: dict[LanguageCode, list[Text]]
 
 
-FILES: Mapping[str, type[BaseModel]] = {
-    "topic": TopicFile,
-    "facts": FactsFile,
-    "places": PlacesFile,
-    "phrases": PhrasesFile,
-    "words": WordsFile,
+TOPIC = TypeAdapter(TopicFile)
+FACTS = TypeAdapter(list[FactPart])
+PLACES = TypeAdapter(list[PlacePart])
+PHRASES: TypeAdapter[dict[str, Phrases]] = TypeAdapter(dict[str, Phrases])
+"""Nested names, texts at the ends."""
+WORDS = TypeAdapter(WordsFile)
+
+FILES: Mapping[str, TypeAdapter[Any]] = {
+    "topic": TOPIC,
+    "facts": FACTS,
+    "places": PLACES,
+    "phrases": PHRASES,
+    "words": WORDS,
 }
 
 
@@ -242,10 +246,10 @@ def schemas() -> dict[str, str]:
     """The JSON Schema of each kind of file, by the name of its schema file."""
     return {
         f"{name}.schema.json": json.dumps(
-            model.model_json_schema(), ensure_ascii=False, indent=2, sort_keys=True
+            shape.json_schema(), ensure_ascii=False, indent=2, sort_keys=True
         )
         + "\n"
-        for name, model in FILES.items()
+        for name, shape in FILES.items()
     }
 
 

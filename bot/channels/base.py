@@ -120,6 +120,10 @@ class Channel(Protocol):
         """Remove what can be found when no window is known. May do nothing."""
         ...
 
+    async def close(self) -> None:
+        """Give back connections; nothing is sent afterwards."""
+        ...
+
 
 class SendError(Exception):
     """A send that did not succeed; its class says what may be done about it."""

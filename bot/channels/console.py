@@ -13,6 +13,7 @@ from dialogs.model import Event, Started, Tapped, Typed
 
 ADDRESS: Address = "console"
 BACK, HOME = "<", "*"
+RULE = "─" * 40
 _CLEAR = "\x1b[2J\x1b[H"
 
 
@@ -34,16 +35,19 @@ class ConsoleChannel:
         keeps_window=True,
     )
 
-    def __init__(self, lines: asyncio.Queue[str | None], out: TextIO) -> None:
+    def __init__(
+        self, lines: asyncio.Queue[str | None], out: TextIO, code: str | None = None
+    ) -> None:
         self._lines = lines
         self._out = out
+        self._code = code
         self._window: Outgoing | None = None
         self._handle: Handle | None = None
         self._said: dict[Handle, Outgoing] = {}
 
     async def run(self, intake: Intake) -> None:
         """Take line after line until the input ends."""
-        await intake.accept(self._incoming(Started(), None))
+        await intake.accept(self._incoming(Started(self._code), None))
         while (line := await self._lines.get()) is not None:
             event, window = self._read(line.rstrip("\n"))
             await intake.accept(self._incoming(event, window))
@@ -69,6 +73,9 @@ class ConsoleChannel:
     async def sweep(self, address: Address, newest: Handle | None) -> None:
         """There is nothing on the screen that is not known."""
 
+    async def close(self) -> None:
+        """The terminal stays open."""
+
     def _incoming(self, event: Event, window: Handle | None) -> Incoming:
         return Incoming(self.name, ADDRESS, event, key=secrets.token_hex(8), window=window)
 
@@ -91,12 +98,13 @@ class ConsoleChannel:
     def _draw(self) -> None:
         if self._out.isatty():
             self._out.write(_CLEAR)
+        self._out.write(f"{RULE}\n")
         if self._window is not None:
-            self._out.write(f"\n{self._window.text}\n\n")
+            self._out.write(f"{self._window.text}\n\n")
             self._out.writelines(f"  {choice.label}\n" for choice in self._window.choices)
             keys = (BACK, HOME, "0", "9")
             marks = zip(keys, self._window.marks, strict=False)
             self._out.write("  ".join(f"[{key}] {mark.label}" for key, mark in marks) + "\n")
         for message in self._said.values():
-            self._out.write(f"— {message.author or ''} {message.text}\n")
+            self._out.write(f"» {message.author or ''} {message.text}\n")
         self._out.flush()

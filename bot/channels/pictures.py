@@ -14,11 +14,11 @@ from bot.channels.base import Refused
 class MediaIds(Protocol):
     """The platform's ids of our own pictures, kept across restarts."""
 
-    async def get(self, digest: str) -> str | None:
+    async def get(self, channel: str, digest: str) -> str | None:
         """The id under which a picture was uploaded; `digest` is the SHA-256 of its content."""
         ...
 
-    async def put(self, digest: str, media_id: str) -> None:
+    async def put(self, channel: str, digest: str, media_id: str) -> None:
         """Keep an id, in place of an older one."""
         ...
 
@@ -34,9 +34,10 @@ class Picture:
 class Pictures:
     """`<name>.png` of one folder, read once."""
 
-    def __init__(self, folder: Path, ids: MediaIds, fallback: str) -> None:
+    def __init__(self, channel: str, folder: Path, ids: MediaIds, fallback: str) -> None:
         """`fallback` names the picture that is shown where one is missing."""
-        self._folder, self._ids, self._fallback = folder, ids, fallback
+        self._channel, self._folder, self._ids = channel, folder, ids
+        self._fallback = fallback
         self._read: dict[str, Picture] = {}
         self._known: dict[str, str] = {}
 
@@ -55,7 +56,7 @@ class Pictures:
         """The platform's id of a picture, if it was uploaded before."""
         if picture.digest not in self._known:
             try:
-                media_id = await self._ids.get(picture.digest)
+                media_id = await self._ids.get(self._channel, picture.digest)
             except Exception:  # a store out of order must not cost her the window
                 return None
             if media_id is not None:
@@ -68,7 +69,7 @@ class Pictures:
             return
         self._known[picture.digest] = media_id
         try:
-            await self._ids.put(picture.digest, media_id)
+            await self._ids.put(self._channel, picture.digest, media_id)
         except Exception:  # it is uploaded again after the next start
             return
 

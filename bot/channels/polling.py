@@ -7,13 +7,13 @@ again, is the `Ledger`'s arithmetic.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from bot.channels.base import Incoming, Intake, SendError, Throttled, Unauthorised
+from bot.privacy.redact import EventLog
 
 REMEMBERED = 1000
 SKEW = timedelta(seconds=60)
@@ -29,8 +29,6 @@ Fetch = Callable[[int | None, int], Awaitable[Sequence[object]]]
 """(offset, seconds to hold the line) -> raw updates. Raises a `SendError`."""
 Read = Callable[[dict[str, Any], bool], Incoming | None]
 """(raw update, surely sent within `LATE`) -> what to hand over, None when nothing is."""
-
-_log = logging.getLogger(__name__)
 
 
 class Backoff:
@@ -120,8 +118,9 @@ class Poller:
         random: Callable[[], float],
         events: Counter[str],
     ) -> None:
-        """`name` is the channel's, it stands before each event code; `events` counts them."""
-        self._name, self._fetch, self._read, self._now = name, fetch, read, now
+        """`name` is the channel's; `events` counts what happened, by code."""
+        self._log = EventLog(name)
+        self._fetch, self._read, self._now = fetch, read, now
         self._events = events
         self._ledger = Ledger()
         self._backoff = Backoff(random)
@@ -133,7 +132,8 @@ class Poller:
         """Poll until cancelled. Raises `Unauthorised` when the token is not accepted."""
         try:
             while True:
-                await asyncio.sleep(await self._poll(intake))
+                wait = await self._poll(intake)
+                await asyncio.sleep(wait)
         finally:
             await self._confirm()
 
@@ -141,12 +141,13 @@ class Poller:
         """One round; the seconds to wait before the next one."""
         try:
             batch = await self._fetch(self._ledger.offset, self._hold())
-        except Unauthorised:
-            self._event("unauthorised", logging.ERROR)
+        except Unauthorised as error:
+            self._events["unauthorised"] += 1
+            self._log.alarm("unauthorised", error)
             raise
         except SendError as failure:
             self._after_failure = True
-            self._event("poll_failed")
+            self._failed("poll_failed", failure)
             wait = self._backoff.next()
             return failure.seconds if isinstance(failure, Throttled) else wait
         self._after_failure = False
@@ -171,22 +172,22 @@ class Poller:
     def _take(self, raw: object, sent_after: datetime | None, intake: Intake) -> None:
         update_id = raw.get("update_id") if isinstance(raw, dict) else None
         if not isinstance(raw, dict) or type(update_id) is not int:
-            self._event("update_without_id", logging.WARNING)
+            self._failed("update_dropped")
             return
         if not self._ledger.admit(update_id, sent_after):
             return
         try:
             incoming = self._read(raw, self._is_prompt(update_id))
-        except Exception:  # one update that nobody understands must not hold up the next
-            self._event("update_set_aside", logging.WARNING)
+        except Exception as error:  # what nobody understands must not hold up the next
+            self._failed("update_set_aside", error)
             incoming = None
         if incoming is None:
             self._ledger.settle(update_id)
             return
         try:
             self._running[update_id] = intake.accept(incoming)
-        except Exception:
-            self._fail(update_id)
+        except Exception as error:
+            self._fail(update_id, error)
 
     def _is_prompt(self, update_id: int) -> bool:
         return is_recent(self._ledger.sent_after(update_id), self._now(), LATE)
@@ -201,14 +202,14 @@ class Poller:
                 continue
             del self._running[update_id]
             if kept.cancelled() or kept.exception() is not None:
-                self._fail(update_id)
+                self._fail(update_id, None if kept.cancelled() else kept.exception())
                 failed = True
             else:
                 self._ledger.settle(update_id)
         return failed
 
-    def _fail(self, update_id: int) -> None:
-        self._event("update_not_kept", logging.ERROR)
+    def _fail(self, update_id: int, error: BaseException | None) -> None:
+        self._failed("not_stored", error)
         self._ledger.fail(update_id)
 
     async def _confirm(self) -> None:
@@ -221,9 +222,9 @@ class Poller:
             except (SendError, TimeoutError):
                 return
 
-    def _event(self, code: str, level: int = logging.INFO) -> None:
+    def _failed(self, code: str, error: BaseException | None = None) -> None:
         self._events[code] += 1
-        _log.log(level, "%s.%s", self._name, code)
+        self._log.failed(code, error)
 
 
 def is_recent(then: datetime | None, now: datetime, most: timedelta) -> bool:

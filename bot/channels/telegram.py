@@ -14,7 +14,7 @@ import random
 import re
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from functools import partial
@@ -63,6 +63,7 @@ from bot.channels.http import Answer, AnswerLost, Http, NothingLeft, Upload
 from bot.channels.pace import Gate, Lane
 from bot.channels.pictures import MediaIds, Picture, Pictures
 from bot.channels.polling import LATE, Backoff, Poller, is_recent
+from bot.privacy.redact import EventLog
 from dialogs import payload
 from dialogs.model import DANGER, HIDE, Event, MediaKind, Sent, Started, Tapped, Typed
 
@@ -77,6 +78,7 @@ LIMITS = Limits(
     edit=True,
     delete_hours=48,
     knows_edit_time=True,
+    keeps_window=True,
 )
 ASKED_FOR = ("message", "edited_message", "callback_query", "my_chat_member")
 OLD_WINDOW = timedelta(minutes=30)
@@ -91,7 +93,7 @@ _START = re.compile(r"/start(?:@\w+)?(?:\s+(?P<code>\S.*?))?\s*", re.DOTALL)
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _MUTE = logging.Logger("telegram", logging.CRITICAL + 1)
 """Stands in for the library's logger, which writes every call with its text and its ids."""
-_log = logging.getLogger(__name__)
+_log = EventLog("telegram")
 T = TypeVar("T")
 
 
@@ -99,7 +101,7 @@ T = TypeVar("T")
 class Profile:
     """What Telegram says about the line in one language, all in the cover's words."""
 
-    language: str  # two letters; empty: for everybody whose language has no profile
+    language: str  # two letters; empty: for everybody else, by default as the first one
     name: str
     short_description: str
     description: str
@@ -292,18 +294,19 @@ _KINDS = {
 }
 
 
+_DATED = ("message", "edited_message", "callback_query")
+
+
 def _with_sane_dates(part: dict[str, Any]) -> dict[str, Any]:
     """Dates that are missing or absurd become very old ones: not fresh, but readable."""
-    sane = {key: _with_sane_dates(v) if key in _DATED else v for key, v in part.items() if v}
-    if "message_id" in part:
-        sane["date"] = part.get("date", 1)
+    sane = {key: _with_sane_dates(each) if key in _DATED else each for key, each in part.items()}
+    if "message_id" in sane:
+        sane.setdefault("date", 1)
     for key in ("date", "edit_date"):
-        if key in sane and not (type(sane[key]) is int and 0 <= sane[key] < 2**32):
+        told = part.get(key)
+        if key in sane and not (type(told) is int and 0 <= told < 2**32):
             sane[key] = 1
     return sane
-
-
-_DATED = ("message", "edited_message", "callback_query")
 
 
 def _words(text: str, fresh: bool) -> Event:
@@ -351,16 +354,385 @@ class TelegramChannel:
         Telegram no longer lets us delete.
         """
         self.events: Counter[str] = Counter()
+        self._requests = AiohttpRequest(Http()), AiohttpRequest(Http(connections=1))
         self._bot = _Bot(
             token,
             base_url=f"{api.rstrip('/')}/bot",
             base_file_url=f"{api.rstrip('/')}/file/bot",
-            request=AiohttpRequest(Http()),
-            get_updates_request=AiohttpRequest(Http(connections=1)),
+            request=self._requests[0],
+            get_updates_request=self._requests[1],
         )
-        self._requests = self._bot.request, self._bot._request[0]
-        self._pictures = Pictures(pictures, media, COVER_PICTURE)
+        self._pictures = Pictures(self.name, pictures, media, COVER_PICTURE)
         self._profile, self._now, self._random = profile, now, random
         self._gate: Gate | None = None
         self._standing: OrderedDict[tuple[int, int], str] = OrderedDict()
         self._aside: set[asyncio.Task[None]] = set()
+
+    async def run(self, intake: Intake) -> None:
+        """Receive until cancelled. Raises `Unauthorised` when the token is not accepted.
+
+        Edits of hers are settled and ignored. A group or channel is left at once.
+        """
+        await self._open_line()
+        introduction = asyncio.create_task(self._introduce())
+        read = partial(self._read, intake)
+        try:
+            await Poller(self.name, self._fetch, read, self._now, self._random, self.events).run(
+                intake
+            )
+        finally:
+            introduction.cancel()
+            await asyncio.gather(introduction, return_exceptions=True)
+
+    async def show(self, address: Address, message: Outgoing, window: Handle | None) -> Handle:
+        """Show a message; a window is a picture with its text, edited in place."""
+        chat = _number(address)
+        if not message.window:
+            return await self._say(chat, message)
+        picture = await self._pictures.named(message.picture)
+        if window is not None and await self._edit(chat, _number(window), message, picture):
+            return window
+        handle = await self._show_new(chat, message, picture)
+        if window is not None:
+            self._beside(self._delete(chat, [_number(window)]))
+        return handle
+
+    async def remove(self, address: Address, handles: Sequence[Handle]) -> None:
+        """Remove messages. What is too old to be removed and is ours becomes the bare cover.
+
+        Raises `Refused`, after all else was removed, when something of hers is too old.
+        """
+        chat = _number(address)
+        numbers = sorted({_number(handle) for handle in handles})
+        for old in await self._delete(chat, numbers):
+            await self._blank(chat, old)
+
+    async def sweep(self, address: Address, newest: Handle | None) -> None:
+        """Remove what stands among the newest hundred messages; what is too old is covered."""
+        if newest is None:
+            return
+        chat, last = _number(address), _number(newest)
+        for old in await self._delete(chat, range(max(last - BATCH + 1, 1), last + 1)):
+            try:
+                await self._blank(chat, old)
+            except Refused:
+                continue
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for task in self._aside:
+            task.cancel()
+        await asyncio.gather(*self._aside, return_exceptions=True)
+        for request in self._requests:
+            await request.shutdown()
+
+    # --- in
+
+    async def _fetch(self, offset: int | None, hold: int) -> Sequence[object]:
+        try:
+            batch = await _ask(self._bot.updates_as_they_came(offset, hold))
+        except WebhookSet:
+            await _ask(self._bot.delete_webhook(drop_pending_updates=False))
+            raise
+        if not isinstance(batch, list):
+            raise Unknown
+        return batch
+
+    def _read(self, intake: Intake, raw: dict[str, Any], prompt: bool) -> Incoming | None:
+        """One raw update as something for the conversation, or None when it is not for it."""
+        update = Update.de_json(_with_sane_dates(raw))
+        if update.callback_query:
+            self._beside(_ask(self._bot.answer_callback_query(update.callback_query.id)))
+        chat = update.effective_chat
+        if chat is None:
+            return None
+        if chat.type != ChatType.PRIVATE:
+            self._leave(chat.id, update.my_chat_member)
+            return None
+        key, address = str(update.update_id), str(chat.id)
+        if member := update.my_chat_member:
+            if member.new_chat_member.status == ChatMemberStatus.BANNED:
+                intake.left(self.name, address)
+            return None
+        if query := update.callback_query:
+            handle = str(query.message.message_id) if query.message else None
+            return Incoming(self.name, address, self._tapped(query, prompt), key, window=handle)
+        if message := update.message:
+            fresh = is_recent(message.date, self._now(), LATE)
+            if event := _event(message, fresh):
+                return Incoming(self.name, address, event, key, handle=str(message.message_id))
+        return None
+
+    def _tapped(self, query: CallbackQuery, prompt: bool) -> Tapped:
+        window = query.message
+        shown = (window.edit_date or window.date) if isinstance(window, Message) else None
+        fresh = prompt and is_recent(shown, self._now(), OLD_WINDOW)
+        return Tapped(payload.unpack(query.data or ""), fresh)
+
+    def _leave(self, chat: int, member: ChatMemberUpdated | None) -> None:
+        gone = (ChatMemberStatus.LEFT, ChatMemberStatus.BANNED)
+        if member is None or member.new_chat_member.status not in gone:
+            self._note("group_left")
+            self._beside(_ask(self._bot.leave_chat(chat)))
+
+    # --- out
+
+    async def _say(self, chat: int, message: Outgoing) -> Handle:
+        text = f"{message.author}:\n{message.text}" if message.author else message.text
+        sent = await self._send(
+            chat,
+            Lane.CASE,
+            lambda: self._bot.send_message(
+                chat,
+                text,
+                reply_markup=_keyboard(message),
+                disable_notification=message.silent,
+                protect_content=True,
+                link_preview_options=LinkPreviewOptions(is_disabled=True),
+            ),
+        )
+        return str(sent.message_id)
+
+    async def _show_new(self, chat: int, message: Outgoing, picture: Picture) -> Handle:
+        sent = await self._with_media(
+            picture,
+            lambda media: self._send(
+                chat,
+                _lane(message),
+                lambda: self._bot.send_photo(
+                    chat,
+                    media,
+                    caption=message.text,
+                    reply_markup=_keyboard(message),
+                    disable_notification=message.silent,
+                    protect_content=True,
+                    filename="picture.png",
+                ),
+            ),
+        )
+        self._stands(chat, sent.message_id, picture)
+        return str(sent.message_id)
+
+    async def _edit(self, chat: int, window: int, message: Outgoing, picture: Picture) -> bool:
+        """Put the message into the window; False when that message cannot be edited."""
+        same = self._standing.pop((chat, window), None) == picture.digest
+        try:
+            if same:
+                await self._edit_text(chat, window, message)
+            else:
+                await self._edit_all(chat, window, message, picture)
+        except Declined as refusal:
+            if refusal.why is Why.NO_EDIT:
+                return False
+            if refusal.why is not Why.SAME:
+                raise
+        self._stands(chat, window, picture)
+        return True
+
+    async def _edit_text(self, chat: int, window: int, message: Outgoing) -> None:
+        await self._send(
+            chat,
+            _lane(message),
+            lambda: self._bot.edit_message_caption(
+                chat, window, caption=message.text, reply_markup=_keyboard(message)
+            ),
+        )
+
+    async def _edit_all(self, chat: int, window: int, message: Outgoing, picture: Picture) -> None:
+        await self._with_media(
+            picture,
+            lambda media: self._send(
+                chat,
+                _lane(message),
+                lambda: self._bot.edit_message_media(
+                    InputMediaPhoto(media, caption=message.text, filename="picture.png"),
+                    chat,
+                    window,
+                    reply_markup=_keyboard(message),
+                ),
+            ),
+        )
+
+    async def _blank(self, chat: int, old: int) -> None:
+        """Turn a message of ours that cannot be removed any more into the bare cover."""
+        cover = await self._pictures.named(None)
+        try:
+            await self._edit_all(chat, old, Outgoing("", "", cover=True), cover)
+        except Declined as refusal:
+            if refusal.why is not Why.SAME:
+                raise
+
+    async def _delete(self, chat: int, numbers: Sequence[int]) -> list[int]:
+        """Remove messages, each at most 48 hours old; return those that were refused.
+
+        One that is too old makes Telegram refuse the whole batch: then it is halved.
+        """
+        if not numbers:
+            return []
+        if len(numbers) > BATCH:
+            first = await self._delete(chat, numbers[:BATCH])
+            return first + await self._delete(chat, numbers[BATCH:])
+        for number in numbers:
+            self._standing.pop((chat, number), None)
+        try:
+            if len(numbers) == 1:
+                await self._send(
+                    chat, Lane.CRISIS, lambda: self._bot.delete_message(chat, numbers[0])
+                )
+            else:
+                await self._send(
+                    chat, Lane.CRISIS, lambda: self._bot.delete_messages(chat, list(numbers))
+                )
+        except Declined as refusal:
+            if len(numbers) == 1:
+                return [] if refusal.why is Why.NOT_THERE else [numbers[0]]
+            half = len(numbers) // 2
+            first = await self._delete(chat, numbers[:half])
+            return first + await self._delete(chat, numbers[half:])
+        return []
+
+    async def _with_media(self, picture: Picture, send: Callable[[str | bytes], Awaitable[T]]) -> T:
+        """Send a picture by the id it has, else upload it and keep the id it gets."""
+        if known := await self._pictures.media_id(picture):
+            try:
+                return await send(known)
+            except Declined as refusal:
+                if refusal.why is not Why.FILE:
+                    raise
+        sent = await send(picture.content)
+        if isinstance(sent, Message) and sent.photo:
+            await self._pictures.keep(picture, sent.photo[-1].file_id)
+        return sent
+
+    async def _send(self, chat: int, lane: Lane, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Wait for the turn, and call. A 429 pauses this chat, or all when it recurs."""
+        if self._gate is None:
+            self._gate = Gate(asyncio.get_running_loop().time)
+        await self._gate.enter(str(chat), lane)
+        try:
+            return await _ask(call())
+        except Throttled as throttled:
+            pause = self._gate.pause(str(chat), throttled.seconds)
+        self._note("throttled")
+        raise Throttled(pause.seconds, pause.everywhere)
+
+    def _stands(self, chat: int, number: int, picture: Picture) -> None:
+        self._standing[chat, number] = picture.digest
+        if len(self._standing) > MAX_STANDING:
+            self._standing.popitem(last=False)
+
+    def _beside(self, call: Coroutine[Any, Any, object]) -> None:
+        """Run what may fail without anybody noticing, and without holding anybody up."""
+        task = asyncio.create_task(_quietly(call))
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
+
+    def _note(self, code: str) -> None:
+        self.events[code] += 1
+        _log.event(code)
+
+    # --- at the start
+
+    async def _open_line(self) -> None:
+        for call in (
+            self._bot.get_me(),
+            self._bot.delete_webhook(drop_pending_updates=False),
+        ):
+            try:
+                await _ask(call)
+            except Unauthorised:
+                self.events["unauthorised"] += 1
+                _log.alarm("unauthorised")
+                raise
+            except SendError:
+                self._note("poll_failed")
+
+    async def _introduce(self) -> None:
+        """Set name, descriptions and commands where they differ, as late as Telegram wants."""
+        backoff = Backoff(self._random, first=5, most=3600)
+        profiles = list(self._profile)
+        if profiles and all(each.language for each in profiles):
+            profiles.insert(0, replace(profiles[0], language=""))
+        steps = [partial(step, each) for each in profiles for step in self._steps()]
+        while steps:
+            pause, later = 0.0, []
+            for step in steps:
+                try:
+                    await _ask(step())
+                except Throttled as throttled:
+                    pause = max(pause, throttled.seconds)
+                    later.append(step)
+                except (Refused, Unauthorised):
+                    self._note("send_refused")
+                except SendError:
+                    later.append(step)
+            steps = later
+            if steps:
+                await asyncio.sleep(max(pause, backoff.next()))
+
+    def _steps(self) -> Sequence[Callable[[Profile], Coroutine[Any, Any, None]]]:
+        return self._name_it, self._describe, self._describe_shortly, self._offer_commands
+
+    # Telegram counts how often a profile is set, so it is compared first.
+
+    async def _name_it(self, profile: Profile) -> None:
+        language = profile.language or None
+        if (await self._bot.get_my_name(language)).name != profile.name:
+            await self._bot.set_my_name(profile.name, language)
+
+    async def _describe(self, profile: Profile) -> None:
+        language = profile.language or None
+        if (await self._bot.get_my_description(language)).description != profile.description:
+            await self._bot.set_my_description(profile.description, language)
+
+    async def _describe_shortly(self, profile: Profile) -> None:
+        language, text = profile.language or None, profile.short_description
+        if (await self._bot.get_my_short_description(language)).short_description != text:
+            await self._bot.set_my_short_description(text, language)
+
+    async def _offer_commands(self, profile: Profile) -> None:
+        language = profile.language or None
+        offered = await self._bot.get_my_commands(language_code=language)
+        if tuple((each.command, each.description) for each in offered) != profile.commands:
+            await self._bot.set_my_commands(profile.commands, language_code=language)
+
+
+async def _ask(call: Coroutine[Any, Any, T]) -> T:
+    """Await one call of the library's; its error becomes a verdict, with no cause attached."""
+    try:
+        return await call
+    except Exception as error:
+        failure = error if isinstance(error, SendError) else verdict(error)
+    raise failure
+
+
+async def _quietly(call: Coroutine[Any, Any, object]) -> None:
+    try:
+        await call
+    except SendError:
+        return
+
+
+def _number(handle: str) -> int:
+    try:
+        return int(handle)
+    except ValueError:
+        pass
+    raise Refused
+
+
+def _lane(message: Outgoing) -> Lane:
+    doors = message.position is not None and message.position.node in (DANGER, HIDE)
+    return Lane.CRISIS if message.cover or doors else Lane.MENU
+
+
+def _keyboard(message: Outgoing) -> InlineKeyboardMarkup | None:
+    """One choice in a row, and the marks in the last row, always in the same places."""
+    rows = [[each] for each in message.choices]
+    if message.marks:
+        rows.append(list(message.marks))
+    if not rows:
+        return None
+    return InlineKeyboardMarkup(
+        [[InlineKeyboardButton(b.label, callback_data=b.payload) for b in row] for row in rows]
+    )

@@ -8,11 +8,11 @@ cannot be put on a page that is open now was not sent, and waits until she is ba
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from bot.channels.base import Address, Handle, Incoming, Intake, Limits, Outgoing, Unsent
 
@@ -25,6 +25,7 @@ ACKNOWLEDGE_SECONDS = 5.0
 MAX_STREAMS = 3
 """Open pages of one address; one more closes the oldest."""
 _BACKLOG = 100
+_REMEMBERED = 1000
 
 LIMITS = Limits(
     text=4096,
@@ -49,9 +50,9 @@ class WebIntake(Intake, Protocol):
         ...
 
     async def unread(self, channel: str, address: Address) -> Sequence[Outgoing]:
-        """The case messages (with numbers) that she has not had, for a page without a stream.
+        """The case messages, with their numbers, that are due to her: for a page without a stream.
 
-        They stay unread until `seen` says otherwise.
+        This settles nothing: `show` does, once her page has said that she has them.
         """
         ...
 
@@ -113,6 +114,7 @@ class WebChannel:
         self._requests: dict[Address, deque[_Request]] = {}
         self._streams: dict[Address, list[asyncio.Queue[Signal]]] = {}
         self._waiting: dict[Address, dict[int, asyncio.Future[None]]] = {}
+        self._read: OrderedDict[Address, int] = OrderedDict()
 
     async def run(self, intake: Intake) -> None:
         """Requests come by themselves; at the end every open page's stream is closed."""
@@ -120,9 +122,9 @@ class WebChannel:
         try:
             await asyncio.get_running_loop().create_future()
         finally:
-            self.close()
+            await self.close()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End the open streams, so that the server can stop."""
         for streams in self._streams.values():
             for stream in streams:
@@ -164,13 +166,14 @@ class WebChannel:
                 self._give_up(address)
                 intake.left(NAME, address)
 
-    def seen(self, intake: WebIntake, address: Address, number: int) -> None:
+    def seen(self, address: Address, number: int) -> None:
         """Her page has the case messages up to `number` on its screen."""
-        waiting = self._waiting.get(address, {})
-        for known in [n for n in waiting if n <= number]:
-            if not waiting[known].done():
-                waiting[known].set_result(None)
-        intake.seen(NAME, address, number)
+        self._read[address] = max(number, self._read.pop(address, 0))
+        if len(self._read) > _REMEMBERED:
+            self._read.popitem(last=False)
+        for known, here in self._waiting.get(address, {}).items():
+            if known <= number and not here.done():
+                here.set_result(None)
 
     # --- the channel's protocol ------------------------------------------------------------
 
@@ -214,6 +217,8 @@ class WebChannel:
         return ""
 
     async def _show_message(self, address: Address, message: Outgoing, number: int) -> Handle:
+        if number <= self._read.get(address, 0):
+            return str(number)
         if not self._push(address, message):
             if self._intake is not None:
                 self._intake.left(NAME, address)
@@ -255,8 +260,9 @@ class WebChannel:
         self, request: _Request, intake: WebIntake, address: Address
     ) -> None:
         settled = asyncio.ensure_future(intake.settled(NAME, address))
+        either: set[asyncio.Future[Any]] = {request.shown, settled}
         try:
-            await asyncio.wait({request.shown, settled}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not request.shown.done():
                 settled.result()
         finally:

@@ -14,13 +14,14 @@ import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from weakref import WeakValueDictionary
 
 import pyotp
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from bot.privacy.vault import Tampered, Vault
-from bot.storage.records import Role, StaffMember, StaffState
+from bot.storage.records import Credentials, Role, StaffMember, StaffState
 from bot.storage.store import Store
 
 ISSUER = "Phen"
@@ -87,6 +88,7 @@ class Accounts:
         self._hasher = hasher or PasswordHasher()
         self._nobody = self._hasher.hash(secrets.token_urlsafe(16))
         self._active_at: dict[bytes, datetime] = {}
+        self._names: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._workers = asyncio.Semaphore(2)  # argon2 takes 64 MB and a core each
 
     # --- invitations ---------------------------------------------------------------------
@@ -133,7 +135,7 @@ class Accounts:
             raise InviteInvalid
         await self._store.used_totp(member.id, used)
         await self._store.audit(member.id, "account.accepted", None)
-        return await self._start(member)
+        return await self.start_session(member)
 
     def _unseal(self, member: StaffMember, sealed: str) -> dict[str, str]:
         try:
@@ -149,21 +151,33 @@ class Accounts:
     async def login(self, login: str, password: str, code: str) -> str:
         """Password and code together; an unknown name costs the same work as a known one."""
         login = tidy_login(login)
+        lock = self._names.setdefault(login, asyncio.Lock())  # attempts at once count one by one
+        async with lock:
+            return await self._login(login, password, code)
+
+    async def _login(self, login: str, password: str, code: str) -> str:
         name_key = self._vault.mac("login", login)
         since = self._now() - FAILURE_WINDOW
         if await self._store.failed_logins(name_key, since) >= MAX_FAILURES:
             raise Throttled
         found = await self._store.credentials(login)
         right = await self._verify(found.password_hash if found else None, password)
-        secret = found.totp_secret if found else None
-        step = _matching_step(secret or pyotp.random_base32(), code, self._now())
-        active = found is not None and found.staff.state is StaffState.ACTIVE
-        if found and secret and active and right and step is not None:
-            if await self._store.used_totp(found.staff.id, step):
+        secret = found.totp_secret if found else pyotp.random_base32()
+        step = _matching_step(secret, code, self._now())
+        if found is not None and right and step is not None:
+            fresh = await self._store.used_totp(found.staff.id, step)
+            if fresh:
                 await self._store.audit(found.staff.id, "login", None)
-                return await self._start(found.staff)
+                return await self.start_session(found.staff)
         await self._store.add_failed_login(name_key)
+        await self._note_refusal(login)
         raise LoginRefused
+
+    async def _note_refusal(self, login: str) -> None:
+        """Somebody who was shut out tried to come in: the audit keeps that."""
+        member = await self._store.staff_by_login(login)
+        if member is not None and member.state is StaffState.FROZEN:
+            await self._store.audit(member.id, "refused.frozen", None)
 
     async def session(self, token: str, active: bool = True) -> StaffMember | None:
         """Whose session this is; None when it has run out, or the account is not active.
@@ -176,7 +190,7 @@ class Accounts:
             return None
         if member.state is not StaffState.ACTIVE:
             await self._store.audit(member.id, "refused.frozen", None)
-        if member.state is not StaffState.ACTIVE or self._idle(digest):
+        if self._idle(digest):
             await self._end(digest)
             return None
         if active:
@@ -200,7 +214,7 @@ class Accounts:
         """What every form of this session carries, so that no other site can send one."""
         return hmac.new(token.encode(), b"form", hashlib.sha256).hexdigest()
 
-    async def _start(self, member: StaffMember) -> str:
+    async def start_session(self, member: StaffMember) -> str:
         token, now = secrets.token_urlsafe(32), self._now()
         old = [key for key, at in self._active_at.items() if now - at > SESSION_LIFE]
         for key in old:
@@ -234,9 +248,10 @@ def tidy_invite(pasted: str) -> str:
     return pasted.strip().rpartition("#")[2]
 
 
-def current_code(secret: str, at: datetime) -> str:
-    """The code that an authenticator shows at that moment (the demo shows it on the page)."""
-    return pyotp.TOTP(secret).at(at)
+def unspent_code(credentials: Credentials, at: datetime) -> str:
+    """A code that opens the door at that moment: this step's, or the next if it was spent."""
+    now, spent = int(at.timestamp()) // STEP, credentials.last_totp_step
+    return pyotp.TOTP(credentials.totp_secret).generate_otp(now + 1 if spent == now else now)
 
 
 def _digest(token: str) -> bytes:

@@ -19,7 +19,6 @@ from bot.storage.records import (
     CaseMessage,
     CaseState,
     MessageState,
-    NoSuchCase,
     NotYours,
     Role,
     StaffMember,
@@ -37,6 +36,10 @@ UNSETTLED = frozenset({MessageState.UNKNOWN, MessageState.FAILED})
 
 class NotAllowed(Exception):
     """This account is frozen, or is not a consultant's."""
+
+
+class NoSuchCase(Exception):
+    """There is no such case any more."""
 
 
 class EmptyText(Exception):

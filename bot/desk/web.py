@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
@@ -23,6 +22,7 @@ from bot.desk.service import (
     UNSETTLED,
     CaseView,
     EmptyText,
+    NoSuchCase,
     NotAllowed,
     NothingToDecide,
     TextTooLong,
@@ -34,16 +34,16 @@ from bot.storage.records import (
     CaseMessage,
     CaseState,
     MessageState,
-    NoSuchCase,
     NotYours,
 )
+from bot.texts import ZONE
 from bot.web.login import Visitor, field, guarded, page, read_form, refusal, visitor_of
 from dialogs.model import SOURCE_LANGUAGE
 
 if TYPE_CHECKING:
     from bot.web.app import WebParts
 
-HERE = ZoneInfo("Europe/Sofia")
+
 HEARTBEAT = 20.0
 """Seconds after which an idle live connection shows that it stands, and checks its session."""
 
@@ -135,9 +135,10 @@ class DeskPages:
 
     async def live(self, request: Request, visitor: Visitor, _: str) -> Response:
         await self._desk.waiting(visitor.me)  # refuses whoever is no consultant
-        head = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(
-            self._news(request), media_type="text/event-stream", headers=head
+            self._news(request),
+            media_type="text/event-stream",
+            headers={"X-Accel-Buffering": "no"},
         )
 
     async def _news(self, request: Request) -> AsyncIterator[str]:
@@ -166,9 +167,7 @@ class DeskPages:
     async def note(self, request: Request, visitor: Visitor, case_id: str) -> Response:
         return await self._write(request, visitor, case_id, "note")
 
-    async def _write(
-        self, request: Request, visitor: Visitor, case_id: str, kind: str
-    ) -> Response:
+    async def _write(self, request: Request, visitor: Visitor, case_id: str, kind: str) -> Response:
         """Store a reply or a note; what cannot be stored stands in its box again."""
         form = await read_form(request)
         text, key = field(form, "text"), field(form, "key")
@@ -260,15 +259,15 @@ class Words:
         return self._name("desk.channel", case.channel)
 
     def topic(self, case: Case) -> str:
-        known = case.topic is not None and case.topic in self._texts
-        return self._say(case.topic if known else "desk.not_given")
+        known = case.topic if case.topic in self._texts else None
+        return self._say(known or "desk.not_given")
 
     def place(self, case: Case) -> str:
         return self._name("place", case.place) if case.place else self._say("desk.not_given")
 
     def time(self, at: datetime) -> str:
         """The hour; with the day where it was not today. Figures only, so for any language."""
-        local, today = at.astimezone(HERE), self._now().astimezone(HERE).date()
+        local, today = at.astimezone(ZONE), self._now().astimezone(ZONE).date()
         return local.strftime("%H:%M" if local.date() == today else "%d.%m. %H:%M")
 
     def state(self, message: CaseMessage, case: Case) -> str:

@@ -7,7 +7,7 @@ out; it should run every few minutes and at the start.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 SILENCE = timedelta(hours=24)
 """A case in which nobody wrote for so long is closed."""
@@ -38,7 +38,8 @@ class Cutoffs:
 
     @classmethod
     def at(cls, now: datetime) -> Cutoffs:
-        """`now` is aware and in UTC: the days are UTC days."""
+        """`now` is aware. The days are UTC days."""
+        now = now.astimezone(UTC)
         return cls(
             now=now,
             last_day=(now + LEAD).date() - timedelta(days=TEXT_DAYS),

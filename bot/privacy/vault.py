@@ -15,6 +15,7 @@ import hmac
 import os
 import re
 import stat
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -276,10 +277,8 @@ def _write_new(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        try:
+        with suppress(FileExistsError):
             os.link(draft, path)
-        except FileExistsError:
-            pass
     except OSError:
         raise VaultError("A key file cannot be written; check the disk and its rights.") from None
     finally:

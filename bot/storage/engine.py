@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Connection, event, text
@@ -115,8 +115,8 @@ class Database:
         # Not in a transaction; a short wait, for it holds the writers up. The turn keeps our own
         # writers from making the log long again in between.
         async with self._counted(), self._turn, self._engine.connect() as connection:
-            driver = (await connection.get_raw_connection()).driver_connection
-            assert driver is not None
+            raw = await connection.get_raw_connection()
+            driver: Any = raw.driver_connection
             await driver.execute(f"PRAGMA busy_timeout={_CHECKPOINT_WAIT_MS}")
             try:
                 async with driver.execute("PRAGMA wal_checkpoint(TRUNCATE)") as cursor:
@@ -139,10 +139,8 @@ class Database:
 
     async def close(self) -> None:
         """Wait for what is under way, then close every connection."""
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), CLOSE_WAIT)
-        except TimeoutError:
-            pass
         await self._engine.dispose()
 
     @asynccontextmanager

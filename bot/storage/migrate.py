@@ -10,7 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, make_url
 
 from bot.storage.engine import connect, writing
 from bot.storage.records import NewerDatabase
@@ -37,6 +37,7 @@ def migrate(url: str) -> None:
     thread.join()
     if failure:
         raise failure[0]
+    _close_to_others(url)
 
 
 def newest() -> str | None:
@@ -58,8 +59,12 @@ async def _migrate(url: str) -> None:
             await connection.run_sync(_upgrade)
     finally:
         await engine.dispose()
-    if engine.dialect.name == "sqlite" and engine.url.database:
-        Path(engine.url.database).chmod(0o600)
+
+
+def _close_to_others(url: str) -> None:
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        Path(parsed.database).chmod(0o600)  # the log's files take the same rights
 
 
 def _upgrade(connection: Connection) -> None:

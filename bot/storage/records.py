@@ -148,16 +148,12 @@ class StoreError(Exception):
         super().__init__(type(self).__doc__)
 
 
-class NoSuchCase(StoreError):
-    """There is no such case any more; nothing was stored."""
-
-
 class CaseClosed(StoreError):
-    """The case is closed; nothing was stored."""
+    """The case is closed or gone; nothing was stored."""
 
 
 class NotYours(StoreError):
-    """The case is not claimed by this member of staff, or she is not active; nothing was stored."""
+    """The case is not hers, or her account is not active; nothing was stored."""
 
 
 class LoginTaken(StoreError):
@@ -169,4 +165,4 @@ class NotMigrated(StoreError):
 
 
 class NewerDatabase(StoreError):
-    """The database comes from a newer version of Phen; install that version, or restore a backup."""
+    """The database comes from a newer version of Phen; install that version."""

@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -29,16 +28,14 @@ if TYPE_CHECKING:
     from bot.storage.store import Store
     from bot.texts import Texts
 
-STOP_SECONDS = 5
-"""How long open answers may take at the end."""
-
 
 @dataclass(frozen=True, slots=True)
 class WebParts:
     """All that the web's rooms are made of.
 
-    `health` names each part and says whether it works; `counts` are the figures of `/metrics`;
-    `demo_login` gives a session of the demo's consultant, and exists in the demo only.
+    `health` names each part and says whether it works; `counts` are the figures of `/metrics`.
+    In the demo only: `demo_login` gives a session of its consultant, `demo_hint` the logins
+    with the codes that count at a time.
     """
 
     content: Content
@@ -51,10 +48,11 @@ class WebParts:
     changes: Changes
     now: Callable[[], datetime]
     health: Callable[[], Awaitable[Mapping[str, bool]]]
-    counts: Callable[[], Awaitable[Mapping[str, int]]]
+    counts: Callable[[], Awaitable[Mapping[str, int]]] | None = None
     public_url: str = ""
     demo: bool = False
     demo_login: Callable[[], Awaitable[str]] | None = None
+    demo_hint: Callable[[datetime], Awaitable[Sequence[object]]] | None = None
     pictures: Path = PICTURES
 
     @property
@@ -88,25 +86,8 @@ def assemble(parts: WebParts, routes: Sequence[BaseRoute]) -> Starlette:
     return Starlette(
         routes=[*routes, Mount("/static", KeptFiles(directory=HERE / "static"))],
         middleware=[
-            Middleware(
-                SecurityHeaders, demo=parts.demo, https=parts.https, exit_site=exit_site
-            ),
+            Middleware(SecurityHeaders, demo=parts.demo, https=parts.https, exit_site=exit_site),
             Middleware(GZipMiddleware, minimum_size=1000),
         ],
         exception_handlers=failures(parts),
-    )
-
-
-def server_config(app: Starlette, host: str, port: int) -> uvicorn.Config:
-    """How the application is served: no access log, no word about the client or ourselves."""
-    return uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,
-        lifespan="off",
-        timeout_graceful_shutdown=STOP_SECONDS,
     )

@@ -12,7 +12,7 @@ import json
 import re
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -108,7 +108,7 @@ class Chat:
         event, here = self._event(form)
         address = _cookie(request)
         if address is not None and (number := _number(form.get("seen"))) is not None:
-            self._parts.channel.seen(self._parts.intake, address, number)
+            self._parts.channel.seen(address, number)
         if self._hides(event):
             return self._leave(request, form, event, here)
         return await self._answer(request, form, event, here)
@@ -132,7 +132,7 @@ class Chat:
             return Response(status_code=400)
         address = _cookie(request)
         if address is not None and number is not None:
-            self._parts.channel.seen(self._parts.intake, address, number)
+            self._parts.channel.seen(address, number)
         return Response(status_code=204)
 
     # --- one request -----------------------------------------------------------------------
@@ -157,7 +157,7 @@ class Chat:
             case Tapped(to=Position(node=node)):
                 return node == HIDE
             case Typed(text=text):
-                return text == _HIDE_DIGIT or match_safe_word(self._parts, text)
+                return text == _HIDE_DIGIT or match.is_safe_word(self._parts.content, text)
             case _:
                 return False
 
@@ -222,17 +222,19 @@ class Chat:
     ) -> Response:
         messages = [view.case_message(message) for message in answer.messages]
         if window.in_case and not window.cover and form.get("live") != "1":
-            unread = await self._unread(address)
+            read = _number(form.get("seen")) or 0
+            unread = await self._unread(address, read)
             messages += [view.case_message(message) for message in unread]
         if own:
             messages.append(view.own_message(own, window.language))
         return self._page(window, by_script=_by_script(request), messages=messages)
 
-    async def _unread(self, address: str) -> list[Outgoing]:
+    async def _unread(self, address: str, read: int) -> list[Outgoing]:
         try:
-            return list(await self._parts.intake.unread(NAME, address))
+            unread = await self._parts.intake.unread(NAME, address)
         except Exception:  # the screen itself must come; they stay unread
             return []
+        return [message for message in unread if (message.number or 0) > read]
 
     async def _settle_cookie(
         self, response: Response, cookie: str | None, address: str, window: Outgoing
@@ -367,11 +369,6 @@ def _message_event(message: Outgoing) -> str:
     return f"{number}data: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
-def match_safe_word(parts: WebParts, text: str) -> bool:
-    """Whether these words are one of the safe words."""
-    return match.is_safe_word(parts.content, text)
-
-
 def _incoming(
     address: str, form: Mapping[str, str], event: Event, here: Position | None
 ) -> Incoming:
@@ -413,7 +410,3 @@ async def _form(request: Request) -> Mapping[str, str]:
     except ValueError:
         raise BadForm from None
     return dict(reversed(pairs))
-
-
-def _age(now: datetime, made: datetime) -> timedelta:
-    return now - made

@@ -28,7 +28,7 @@ def health_routes(parts: WebParts) -> list[BaseRoute]:
         return JSONResponse({"ok": good, "parts": states}, status_code=200 if good else 503)
 
     async def metrics(_: Request) -> Response:
-        counts = await parts.counts()
+        counts = await parts.counts() if parts.counts is not None else {}
         lines = [f"phen_{name} {value}" for name, value in sorted(counts.items())]
         return PlainTextResponse("".join(f"{line}\n" for line in lines))
 

@@ -6,17 +6,14 @@ only from our own pages.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import cache, partial
-from pathlib import Path
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import segno
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -36,7 +33,10 @@ from bot.desk.accounts import (
     Throttled,
     tidy_invite,
 )
+from bot.desk.service import MAX_WORDS
 from bot.storage.records import Role, StaffMember
+from bot.texts import Texts
+from bot.web.templating import Templates
 from dialogs.model import SOURCE_LANGUAGE
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ HOMES = {Role.CONSULTANT: "/desk", Role.STAFF: "/staff", Role.ADMIN: "/staff"}
 MAX_FIELD = 20_000
 """Bytes of one form field."""
 
-_HERE = Path(__file__).parent
 _PROBLEMS: dict[type[AccountError], tuple[int, str]] = {
     LoginRefused: (403, "login.error.login_refused"),
     Throttled: (429, "login.error.throttled"),
@@ -83,20 +82,8 @@ Handler = Callable[[Request, Visitor], Awaitable[Response]]
 
 
 @cache
-def _templates() -> Environment:
-    loader = FileSystemLoader(_HERE / "templates")
-    words = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    words.globals.update(static=_static, key=new_key)
-    return words
-
-
-@cache
-def _static(name: str) -> str:
-    digest = hashlib.sha256((_HERE / "static" / name).read_bytes()).hexdigest()
-    return f"/static/{name}?v={digest[:12]}"
+def _templates(texts: Texts) -> Templates:
+    return Templates(texts)
 
 
 def new_key() -> str:
@@ -108,14 +95,15 @@ def page(
     parts: WebParts, template: str, visitor: Visitor | None, status: int = 200, **values: Any
 ) -> HTMLResponse:
     """A page of the desk or staff side, in Bulgarian; its words come from the content."""
-    say = partial(parts.texts.say, SOURCE_LANGUAGE)
-    html = _templates().get_template(template).render(t=say, visitor=visitor, **values)
-    return HTMLResponse(html, status, headers={"Cache-Control": "no-store"})
+    return _templates(parts.texts).page(
+        template, SOURCE_LANGUAGE, status, visitor=visitor, key=new_key, **values
+    )
 
 
 def refusal(parts: WebParts, visitor: Visitor | None, status: int, text: str) -> HTMLResponse:
     """A page that says in one sentence why this did not happen, and where to go on."""
-    return page(parts, "desk/refused.html", visitor, status, text=text)
+    home = home_of(visitor.me) if visitor else "/login"
+    return page(parts, "desk/refused.html", visitor, status, text=text, home=home, limit=MAX_WORDS)
 
 
 # --- who is asking -----------------------------------------------------------------------
@@ -140,9 +128,7 @@ def guarded(parts: WebParts, handler: Handler, quiet: bool = False) -> Callable[
     async def endpoint(request: Request) -> Response:
         visitor = await visitor_of(parts, request, active=not quiet)
         if visitor is None:
-            if quiet:
-                return Response(status_code=401, headers={"Cache-Control": "no-store"})
-            return _to_login(request)
+            return Response(status_code=401) if quiet else _to_login(request)
         try:
             if request.method == "POST":
                 await _check_form(request, visitor)
@@ -204,17 +190,17 @@ def login_routes(parts: WebParts) -> list[BaseRoute]:
         if visitor is not None and "bye" not in request.query_params:
             return RedirectResponse(home_of(visitor.me, place), 303)
         notice = next((n for n in ("bye", "ended") if n in request.query_params), None)
-        return _login_page(parts, place, notice=f"login.{notice}" if notice else None)
+        return await _login_page(parts, place, notice=f"login.{notice}" if notice else None)
 
     async def enter(request: Request) -> Response:
         form = await read_form(request)
         login, place = field(form, "login"), _place(field(form, "next"))
         if not _same_origin(request):
-            return _login_page(parts, place, login, problem=(403, "login.error.form"))
+            return await _login_page(parts, place, login, problem=(403, "login.error.form"))
         try:
             token = await parts.accounts.login(login, field(form, "password"), field(form, "code"))
         except AccountError as error:
-            return _login_page(parts, place, login, problem=_PROBLEMS[type(error)])
+            return await _login_page(parts, place, login, problem=_PROBLEMS[type(error)])
         return await _enter(parts, request, token, place)
 
     async def leave(request: Request, visitor: Visitor) -> Response:
@@ -231,13 +217,14 @@ def login_routes(parts: WebParts) -> list[BaseRoute]:
     ]
 
 
-def _login_page(
+async def _login_page(
     parts: WebParts,
     place: str,
     login: str = "",
     notice: str | None = None,
     problem: tuple[int, str] | None = None,
 ) -> Response:
+    hint = parts.demo_hint
     return page(
         parts,
         "login/login.html",
@@ -247,7 +234,7 @@ def _login_page(
         login=login[:80],
         notice=notice,
         problem=problem[1] if problem else None,
-        hint=parts.demo_hint() if parts.demo_hint else None,
+        hint=await hint(parts.now()) if hint else None,
     )
 
 
@@ -264,7 +251,7 @@ def _place(wanted: str) -> str:
 async def _enter(parts: WebParts, request: Request, token: str, place: str = "") -> Response:
     me = await parts.accounts.session(token)
     answer = RedirectResponse(home_of(me, place) if me else "/login", 303)
-    secure = request.url.scheme == "https" or parts.public_url.startswith("https:")
+    secure = parts.https or request.url.scheme == "https"
     answer.set_cookie(
         SESSION_COOKIE, token, path="/", secure=secure, httponly=True, samesite="strict"
     )
@@ -355,7 +342,7 @@ def _code_page(
         status,
         token=token,
         enrolment=enrolment,
-        picture=Markup(picture),
+        picture=Markup(picture),  # noqa: S704  # segno's own drawing
         secret=" ".join(enrolment.secret[n : n + 4] for n in range(0, 32, 4)),
         problem=text,
     )

@@ -1,0 +1,360 @@
+"""The command `phen`: every command exits 0 or says in one sentence what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import secrets
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, TypeVar
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bot import content_tools
+from bot import settings as settings_of
+from bot.app import AddressInUse, Phen, join, serve, until_signalled
+from bot.channels.console import ConsoleChannel
+from bot.demo import LOGINS, PASSWORD, Demo, NotADemo, settings_for
+from bot.desk.accounts import AccountError
+from bot.privacy import redact
+from bot.privacy.vault import VaultError
+from bot.settings import Settings, SettingsWrong
+from bot.storage.migrate import migrate as bring_up_to_date
+from bot.storage.records import Role, StoreError
+from scheduler import exchange
+from scheduler.model import Reception
+
+T = TypeVar("T")
+SOFIA = ZoneInfo("Europe/Sofia")
+app = typer.Typer(
+    name="phen",
+    help="Phen, an anonymous help line. Example: phen demo",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+receptions = typer.Typer(
+    help="Keep the mobile receptions. Example: phen receptions list", no_args_is_help=True
+)
+staff = typer.Typer(
+    help="Keep the centre's accounts. Example: phen staff list", no_args_is_help=True
+)
+app.add_typer(receptions, name="receptions")
+app.add_typer(staff, name="staff")
+
+
+class Mistake(Exception):
+    """A mistake of the person at the keyboard: one sentence that says what to do."""
+
+
+def main() -> None:
+    """Run the command; a mistake is one sentence on the standard error and exit status 1."""
+    try:
+        app()
+    except _MISTAKES as error:
+        typer.echo(str(error), err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+_MISTAKES = (
+    AccountError,
+    AddressInUse,
+    Mistake,
+    NotADemo,
+    SettingsWrong,
+    StoreError,
+    VaultError,
+)
+
+
+def _settings() -> Settings:
+    settings = settings_of.read()
+    redact.configure_logging(settings.log_level)
+    return settings
+
+
+def _make_folder(settings: Settings) -> None:
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        raise Mistake("PHEN_DATA_DIR: the folder cannot be made; check its rights.") from None
+
+
+def _with_store(work: Callable[[Phen], Awaitable[T]]) -> T:
+    """Do one thing with the parts joined, beside a running server."""
+
+    async def joined() -> T:
+        settings = _settings()
+        async with join(settings, beside=True) as phen:
+            return await work(phen)
+
+    return asyncio.run(joined())
+
+
+def _local(moment: datetime) -> str:
+    return moment.astimezone(SOFIA).strftime("%Y-%m-%d %H:%M")
+
+
+# --- running ---------------------------------------------------------------------------------
+
+
+@app.command()
+def run() -> None:
+    """Serve the web, the desk and the configured channels until SIGTERM. Example: phen run"""
+    asyncio.run(_serve(_settings(), with_demo=False))
+
+
+@app.command()
+def demo() -> None:
+    """Serve everything on loopback with sample data and demo logins. Example: phen demo"""
+    asyncio.run(_serve(settings_for(_settings()), with_demo=True))
+
+
+@app.command()
+def talk(
+    start: Annotated[str, typer.Option(help="A deep link's code, as on a poster.")] = "",
+) -> None:
+    """Walk the dialog in this terminal; nothing is stored. Example: phen talk"""
+    asyncio.run(_talk(start or None))
+
+
+async def _serve(settings: Settings, *, with_demo: bool) -> None:
+    stop = until_signalled()
+    redact.install_loop_handler(asyncio.get_running_loop())
+    _make_folder(settings)
+    await asyncio.to_thread(bring_up_to_date, settings.database)
+    async with join(settings) as phen:
+        demo_logins = Demo(phen.store, phen.accounts) if with_demo else None
+        if demo_logins is not None:
+            await demo_logins.fill(phen.now())
+
+        def listening(port: int) -> None:
+            _print_addresses(settings, port, demo_logins)
+
+        await serve(phen, stop, demo=demo_logins, listening=listening)
+
+
+def _print_addresses(settings: Settings, port: int, demo_logins: Demo | None) -> None:
+    base = settings.public_url or f"http://{settings.host}:{port}"
+    typer.echo(f"chat   {base}/\ndesk   {base}/desk\nstaff  {base}/staff")
+    if demo_logins is not None:
+        typer.echo(f"all    {base}/demo\n\nDemo logins (the codes stand on the login page):")
+        for login, roles in LOGINS.items():
+            typer.echo(f"  {login:6} {PASSWORD!r}  {', '.join(sorted(roles))}")
+    typer.echo("Stop with Ctrl+C.")
+    sys.stdout.flush()
+
+
+async def _talk(start: str | None) -> None:
+    redact.configure_logging("ERROR")
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data_dir=Path(folder))
+        await asyncio.to_thread(bring_up_to_date, settings.database)
+        lines: asyncio.Queue[str | None] = asyncio.Queue()
+        console = ConsoleChannel(lines, sys.stdout, start)
+        async with join(settings, also=[console]) as phen:
+            reader = asyncio.create_task(_read_lines(lines))
+            await console.run(phen.conversation)
+            await phen.windows.settled()
+            reader.cancel()
+
+
+async def _read_lines(lines: asyncio.Queue[str | None]) -> None:
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        lines.put_nowait(line)
+    lines.put_nowait(None)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database up to date. Example: phen migrate"""
+    settings = _settings()
+    _make_folder(settings)
+    bring_up_to_date(settings.database)
+    typer.echo("The database is up to date.")
+
+
+@app.command()
+def purge() -> None:
+    """Destroy now whatever its time has come for. Example: phen purge"""
+    purged = _with_store(lambda phen: phen.store.purge(phen.now()))
+    typer.echo(f"Destroyed: {purged.texts} case texts, {purged.cases} cases, {purged.keys} keys.")
+
+
+# --- content ---------------------------------------------------------------------------------
+
+
+@app.command()
+def check(
+    form: Annotated[str, typer.Option("--format", help="text or json")] = "text",
+    on: Annotated[datetime | None, typer.Option(help="Check as on this day.")] = None,
+    schema: Annotated[bool, typer.Option(help="Write the JSON Schemas of the files.")] = False,
+) -> None:
+    """Check the content. Example: phen check --format json"""
+    if schema:
+        content_tools.write_schemas()
+        return
+    day = on.date() if on is not None else datetime.now(SOFIA).date()
+    problems = content_tools.problems(day)
+    if form == "json":
+        typer.echo(json.dumps([problem.as_dict() for problem in problems], ensure_ascii=False))
+    else:
+        for problem in problems:
+            typer.echo(str(problem))
+        typer.echo(content_tools.summary(problems))
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def graph(
+    topic: Annotated[str, typer.Argument(help="One topic; all when left out.")] = "",
+    out: Annotated[Path, typer.Option(help="Where the SVG goes.")] = Path("phen.svg"),
+) -> None:
+    """Draw the dialog: dead ends, and how far 112 is. Example: phen graph order --out order.svg"""
+    drawing = content_tools.drawing(topic or None)
+    if drawing is None:
+        raise Mistake(f"There is no topic of that name; take one of: {content_tools.topics()}.")
+    out.write_text(drawing, encoding="utf-8")
+    typer.echo(f"Drawn: {out}")
+
+
+# --- receptions ------------------------------------------------------------------------------
+
+
+@receptions.command("list")
+def list_receptions(
+    municipality: Annotated[str, typer.Option(help="LAU code, for example rse27.")] = "",
+    past: Annotated[bool, typer.Option(help="Also those that are over.")] = False,
+) -> None:
+    """List the receptions. Example: phen receptions list --municipality rse27"""
+
+    async def read(phen: Phen) -> list[Reception]:
+        since = None if past else phen.now()
+        return await phen.store.receptions(municipality.lower() or None, since)
+
+    table = Table("id", "municipality", "place", "start", "end", "state")
+    for reception in _with_store(read):
+        start, end = (_local(moment) for moment in (reception.start, reception.end))
+        table.add_row(
+            reception.id, reception.municipality, reception.place, start, end, reception.state.value
+        )
+    Console().print(table)
+
+
+@receptions.command("add")
+def add_reception(
+    municipality: Annotated[str, typer.Argument(help="LAU or EKATTE code, never a name.")],
+    day: Annotated[str, typer.Argument(help="2026-12-01 or 01.12.2026")],
+    start: Annotated[str, typer.Argument(help="10:00, local time")],
+    end: Annotated[str, typer.Argument(help="14:00, local time")],
+    place: Annotated[str, typer.Argument(help="Where, as it is shown to her.")],
+    landmark: Annotated[str, typer.Option()] = "",
+    attends: Annotated[str, typer.Option()] = "",
+    public_name: Annotated[str, typer.Option(help="A neutral name.")] = "",
+) -> None:
+    """Add one reception. Example: phen receptions add rse05 2026-12-01 10:00 14:00 Читалището"""
+    fields = {
+        "municipality": municipality,
+        "date": day,
+        "start": start,
+        "end": end,
+        "place": place,
+        "landmark": landmark,
+        "attends": attends,
+        "public_name": public_name,
+    }
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fields)
+    writer.writeheader()
+    writer.writerow(fields)
+    _import(text.getvalue().encode(), one=True)
+
+
+@receptions.command("import")
+def import_receptions(file: Annotated[Path, typer.Argument(help="A CSV file.")]) -> None:
+    """Add receptions from a CSV file, all or none. Example: phen receptions import plan.csv"""
+    try:
+        data = file.read_bytes()
+    except OSError:
+        raise Mistake(f"{file} cannot be read; check its name and rights.") from None
+    _import(data)
+
+
+@receptions.command("export")
+def export_receptions(
+    file: Annotated[Path | None, typer.Argument(help="Standard output when left out.")] = None,
+) -> None:
+    """Write all receptions as CSV. Example: phen receptions export plan.csv"""
+
+    async def read(phen: Phen) -> str:
+        return exchange.write_csv(await phen.store.receptions(), phen.places)
+
+    text = _with_store(read)
+    if file is None:
+        typer.echo(text, nl=False)
+    else:
+        file.write_text(text, encoding="utf-8-sig")
+        typer.echo(f"Written: {file}")
+
+
+def _import(data: bytes, one: bool = False) -> None:
+    async def take(phen: Phen) -> tuple[int, int]:
+        result = exchange.read_csv(data, phen.places, phen.now(), lambda: secrets.token_hex(8))
+        if result.problems:
+            raise Mistake("\n".join(str(problem) for problem in result.problems))
+        return await phen.store.save_receptions(result.receptions)
+
+    added, changed = _with_store(take)
+    typer.echo("Added." if one else f"Added: {added}, changed: {changed}.")
+
+
+# --- staff -----------------------------------------------------------------------------------
+
+
+@staff.command("add")
+def add_staff(
+    login: Annotated[str, typer.Argument(help="Small letters, digits, dots.")],
+    role: Annotated[list[Role], typer.Option(help="Can be given more than once.")],
+    alias: Annotated[str, typer.Option(help="How women see her; the role when left out.")] = "",
+) -> None:
+    """Invite somebody by a link that works once. Example: phen staff add maria --role consultant"""
+    async def invite(phen: Phen) -> str:
+        token = await phen.accounts.invite(login, role, alias)
+        return f"{phen.settings.address}/invite#{token}"
+
+    typer.echo(_with_store(invite))
+    typer.echo("The link works once, for three days. Send it over a channel that you trust.")
+
+
+@staff.command("list")
+def list_staff() -> None:
+    """List the accounts. Example: phen staff list"""
+    table = Table("login", "alias", "roles", "state")
+    for member in _with_store(lambda phen: phen.store.all_staff()):
+        roles = ", ".join(sorted(role.value for role in member.roles))
+        table.add_row(member.login, member.alias, roles, member.state.value)
+    Console().print(table)
+
+
+@staff.command("remove")
+def remove_staff(login: str) -> None:
+    """Freeze an account and end its sessions. Example: phen staff remove maria"""
+    async def freeze(phen: Phen) -> bool:
+        return await phen.accounts.freeze(login)
+
+    if not _with_store(freeze):
+        raise Mistake("There is no such login; see `phen staff list`.")
+    typer.echo("The account is frozen and its sessions are ended.")

@@ -1,0 +1,186 @@
+"""What is said in a case, in order, each delivery once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.privacy.vault import KeyDestroyed
+from bot.storage.part import CASES, Part, new_id
+from bot.storage.records import (
+    Author,
+    CaseClosed,
+    CaseMessage,
+    CaseState,
+    MessageState,
+    NotYours,
+    StaffState,
+)
+from bot.storage.tables import cases, messages, outbox, staff
+
+
+class Messages(Part):
+    """Keeps what she and the desk say, with the outbox row of what is for her."""
+
+    async def add_from_woman(self, case_id: str, text: str, key: str) -> CaseMessage | None:
+        """Keep her words. None: this delivery was kept before. Raises `CaseClosed`."""
+        async with self._database.write() as connection:
+            row = await _locked(connection, case_id)
+            # By address, not by case: the same delivery must not come back in her next case.
+            mark = self._vault.mac("delivery", "woman", row.address_index.hex(), key)
+            if await _known(connection, mark) is not None:
+                return None
+            return await self._append(connection, row, Author.WOMAN, None, text, mark)
+
+    async def add_reply(self, case_id: str, staff_id: str, text: str, key: str) -> CaseMessage:
+        """Keep a reply and its outbox row; the same key again gives the one that is kept.
+
+        Raises `NotYours`, `CaseClosed`.
+        """
+        return await self._add_from_desk(Author.CONSULTANT, case_id, staff_id, text, key)
+
+    async def add_note(self, case_id: str, staff_id: str, text: str, key: str) -> CaseMessage:
+        """Keep an internal note, which is never sent. Raises `NotYours`, `CaseClosed`."""
+        return await self._add_from_desk(Author.NOTE, case_id, staff_id, text, key)
+
+    async def _add_from_desk(
+        self, author: Author, case_id: str, staff_id: str, text: str, key: str
+    ) -> CaseMessage:
+        async with self._database.write() as connection:
+            row = await _locked(connection, case_id)
+            if row.claimed_by != staff_id or not await _active(connection, staff_id):
+                raise NotYours
+            mark = self._vault.mac("delivery", author, case_id, staff_id, key)
+            known = await _known(connection, mark)
+            if known is not None:
+                return self._message(known, self._key(row))
+            return await self._append(connection, row, author, staff_id, text, mark)
+
+    async def add_notice(self, case_id: str, text: str, cause: str) -> CaseMessage | None:
+        """Keep a notice of the line and its outbox row. None: that cause had its notice."""
+        async with self._database.write() as connection:
+            row = await _locked(connection, case_id)
+            return await self._append_notice(connection, row, text, cause)
+
+    async def _append_notice(
+        self, connection: AsyncConnection, row: Row[Any], text: str, cause: str
+    ) -> CaseMessage | None:
+        mark = self._vault.mac("delivery", Author.SYSTEM, row.id, cause)
+        if await _known(connection, mark) is not None:
+            return None
+        return await self._append(connection, row, Author.SYSTEM, None, text, mark)
+
+    async def messages(self, case_id: str, after: int = 0) -> list[CaseMessage]:
+        """What was said after that number, in order; nothing once the text is destroyed."""
+        said = (
+            select(messages)
+            .where(messages.c.case_id == case_id, messages.c.number > after)
+            .order_by(messages.c.number)
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(CASES.where(cases.c.id == case_id))).one_or_none()
+            rows = (await connection.execute(said)).all()
+        try:
+            key = self._key(row) if row else b""
+        except KeyDestroyed:
+            return []
+        return [self._message(message, key) for message in rows]
+
+    async def _append(
+        self,
+        connection: AsyncConnection,
+        row: Row[Any],
+        author: Author,
+        staff_id: str | None,
+        text: str,
+        mark: bytes,
+    ) -> CaseMessage:
+        """The next message of an open case, and its outbox row where it is for her."""
+        if row.state == CaseState.CLOSED:
+            raise CaseClosed
+        for_her = author in (Author.CONSULTANT, Author.SYSTEM)
+        message = CaseMessage(
+            id=new_id(),
+            case_id=row.id,
+            number=row.last_number + 1,
+            author=author,
+            staff_id=staff_id,
+            text=text,
+            at=self._now(),
+            state=MessageState.DUE if for_her else MessageState.KEPT,
+        )
+        await self._insert_message(connection, message, self._key(row), mark)
+        if for_her:
+            await enqueue(connection, message.id, row.id, message.number, message.at)
+        await connection.execute(
+            cases.update().where(cases.c.id == row.id).values(**_after(message))
+        )
+        return message
+
+    async def _insert_message(
+        self, connection: AsyncConnection, message: CaseMessage, key: bytes, mark: bytes
+    ) -> None:
+        sealed = self._vault.seal_text(key, "messages", "text", message.id, message.text)
+        await connection.execute(
+            messages.insert().values(
+                id=message.id,
+                case_id=message.case_id,
+                number=message.number,
+                author=message.author,
+                staff_id=message.staff_id,
+                text=sealed,
+                at=message.at,
+                state=message.state,
+                delivery_key=mark,
+            )
+        )
+
+
+async def _locked(connection: AsyncConnection, case_id: str) -> Row[Any]:
+    """A case's row, held against other writers; `CaseClosed` where there is none."""
+    query = select(cases).where(cases.c.id == case_id).with_for_update()
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise CaseClosed
+    return row
+
+
+async def _known(connection: AsyncConnection, mark: bytes) -> Row[Any] | None:
+    query = select(messages).where(messages.c.delivery_key == mark)
+    return (await connection.execute(query)).one_or_none()
+
+
+async def _active(connection: AsyncConnection, staff_id: str) -> bool:
+    query = select(staff.c.id).where(staff.c.id == staff_id, staff.c.state == StaffState.ACTIVE)
+    return (await connection.execute(query)).one_or_none() is not None
+
+
+async def enqueue(
+    connection: AsyncConnection, message_id: str, case_id: str, number: int, due_at: datetime
+) -> None:
+    """The outbox row of a message: from now on it is to be sent."""
+    await connection.execute(
+        outbox.insert().values(
+            cause=f"message:{message_id}",
+            n=0,
+            case_id=case_id,
+            message_id=message_id,
+            number=number,
+            sending=False,
+            due_at=due_at,
+            attempts=0,
+        )
+    )
+
+
+def _after(message: CaseMessage) -> dict[str, Any]:
+    """What a message changes in its case. Notes and notices do not break a silence."""
+    changed: dict[str, Any] = {"last_number": message.number}
+    if message.author in (Author.WOMAN, Author.CONSULTANT):
+        changed["last_at"] = message.at
+    if message.author is Author.WOMAN:
+        changed["last_woman_at"] = message.at
+    return changed

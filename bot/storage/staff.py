@@ -1,0 +1,204 @@
+"""The people of the centre: accounts, logins, sessions, and who did what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, or_, select
+
+from bot.privacy.retention import whole_hour
+from bot.storage.part import OPEN, Part, new_id
+from bot.storage.records import (
+    AuditEntry,
+    Credentials,
+    LoginTaken,
+    Role,
+    StaffMember,
+    StaffState,
+)
+from bot.storage.tables import audit, cases, failed_logins, sessions, staff
+
+
+class Staff(Part):
+    """Accounts, sessions and the audit."""
+
+    # --- accounts ----------------------------------------------------------------------------
+
+    async def add_staff(
+        self,
+        login: str,
+        alias: str,
+        roles: Iterable[Role],
+        invite_hash: bytes,
+        expires_at: datetime,
+    ) -> StaffMember:
+        """Invite somebody; the account is hers once she accepts. Raises `LoginTaken`."""
+        new = StaffMember(new_id(), login, alias, frozenset(roles), StaffState.INVITED, self._now())
+        async with self._database.write() as connection:
+            query = select(staff.c.id).where(staff.c.login == login)
+            if (await connection.execute(query)).first():
+                raise LoginTaken
+            await connection.execute(
+                staff.insert().values(
+                    id=new.id,
+                    login=login,
+                    alias=alias,
+                    roles=",".join(sorted(new.roles)),
+                    state=new.state,
+                    invite_hash=invite_hash,
+                    invite_expires_at=expires_at,
+                    created_at=new.created_at,
+                )
+            )
+        return new
+
+    async def staff(self, staff_id: str) -> StaffMember | None:
+        """Somebody, in whatever state her account is."""
+        return await self._member(staff.c.id == staff_id)
+
+    async def staff_by_login(self, login: str) -> StaffMember | None:
+        """Somebody, in whatever state her account is."""
+        return await self._member(staff.c.login == login)
+
+    async def staff_by_invite(self, invite_hash: bytes) -> StaffMember | None:
+        """Who was invited so, while the invitation is good."""
+        return await self._member(
+            staff.c.invite_hash == invite_hash,
+            staff.c.state == StaffState.INVITED,
+            staff.c.invite_expires_at > self._now(),
+        )
+
+    async def all_staff(self) -> list[StaffMember]:
+        """Everybody, by login."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(select(staff).order_by(staff.c.login))).all()
+        return [_member(row) for row in rows]
+
+    async def accept_invite(self, staff_id: str, password_hash: str, totp_secret: str) -> bool:
+        """Activate an invited account; False if it is not invited any more."""
+        sealed = self._vault.seal("totp", "staff", "totp_secret", staff_id, totp_secret.encode())
+        return await self._update_staff(
+            staff.c.id == staff_id,
+            staff.c.state == StaffState.INVITED,
+            staff.c.invite_expires_at > self._now(),
+            state=StaffState.ACTIVE,
+            password_hash=password_hash,
+            totp_secret=sealed,
+            invite_hash=None,
+            invite_expires_at=None,
+        )
+
+    async def credentials(self, login: str) -> Credentials | None:
+        """What an active account's login is checked against."""
+        query = select(staff).where(staff.c.login == login, staff.c.state == StaffState.ACTIVE)
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        secret = self._vault.unseal("totp", "staff", "totp_secret", row.id, row.totp_secret)
+        return Credentials(_member(row), row.password_hash, secret.decode(), row.last_totp_step)
+
+    async def used_totp(self, staff_id: str, step: int) -> bool:
+        """Spend a one-time code's step; False if it, or a later one, was spent: a replay."""
+        unspent = or_(staff.c.last_totp_step.is_(None), staff.c.last_totp_step < step)
+        return await self._update_staff(staff.c.id == staff_id, unspent, last_totp_step=step)
+
+    async def set_staff_state(self, staff_id: str, state: StaffState) -> None:
+        """Freeze or thaw an account; whoever is not active loses her sessions at once."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                staff.update().where(staff.c.id == staff_id).values(state=state)
+            )
+            if state is not StaffState.ACTIVE:
+                await connection.execute(sessions.delete().where(sessions.c.staff_id == staff_id))
+
+    async def set_alias(self, staff_id: str, alias: str) -> None:
+        """The name under which she is shown to a woman."""
+        await self._update_staff(staff.c.id == staff_id, alias=alias)
+
+    async def _member(self, *conditions: Any) -> StaffMember | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(staff).where(*conditions))).one_or_none()
+        return None if row is None else _member(row)
+
+    async def _update_staff(self, *conditions: Any, **values: Any) -> bool:
+        async with self._database.write() as connection:
+            done = await connection.execute(staff.update().where(*conditions).values(**values))
+        return done.rowcount == 1
+
+    # --- sessions ----------------------------------------------------------------------------
+
+    async def add_session(self, token_hash: bytes, staff_id: str, expires_at: datetime) -> None:
+        """Somebody logged in; only her token's hash is kept."""
+        new = {"token_hash": token_hash, "staff_id": staff_id, "expires_at": expires_at}
+        async with self._database.write() as connection:
+            await connection.execute(sessions.insert().values(**new))
+
+    async def session(self, token_hash: bytes) -> StaffMember | None:
+        """Whose session this is, while it lasts and her account is active."""
+        query = (
+            select(staff)
+            .join_from(sessions, staff, staff.c.id == sessions.c.staff_id)
+            .where(
+                sessions.c.token_hash == token_hash,
+                sessions.c.expires_at > self._now(),
+                staff.c.state == StaffState.ACTIVE,
+            )
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _member(row)
+
+    async def end_session(self, token_hash: bytes) -> None:
+        """She logged out."""
+        async with self._database.write() as connection:
+            await connection.execute(sessions.delete().where(sessions.c.token_hash == token_hash))
+
+    async def end_sessions_of(self, staff_id: str) -> None:
+        """She is logged out everywhere."""
+        async with self._database.write() as connection:
+            await connection.execute(sessions.delete().where(sessions.c.staff_id == staff_id))
+
+    async def failed_logins(self, login_key: bytes, since: datetime) -> int:
+        """How often this login failed since then."""
+        query = select(func.count()).where(
+            failed_logins.c.login_key == login_key, failed_logins.c.at >= since
+        )
+        async with self._database.read() as connection:
+            return (await connection.execute(query)).scalar_one()
+
+    async def add_failed_login(self, login_key: bytes) -> None:
+        """A login failed; `login_key` is a keyed hash (`Vault.mac`)."""
+        new = {"id": new_id(), "login_key": login_key, "at": self._now()}
+        async with self._database.write() as connection:
+            await connection.execute(failed_logins.insert().values(**new))
+
+    # --- audit -------------------------------------------------------------------------------
+
+    async def audit(self, staff_id: str | None, action: str, case_id: str | None = None) -> None:
+        """Write down who did what; about a closed case, only in which hour."""
+        now = self._now()
+        query = select(cases.c.id).where(cases.c.id == case_id, OPEN)
+        async with self._database.write() as connection:
+            exact = case_id is None or (await connection.execute(query)).first() is not None
+            await connection.execute(
+                audit.insert().values(
+                    at=now if exact else whole_hour(now),
+                    staff_id=staff_id,
+                    action=action,
+                    case_id=case_id,
+                )
+            )
+
+    async def audits(self, limit: int) -> list[AuditEntry]:
+        """What was done, newest first."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(audit).order_by(audit.c.id.desc()).limit(limit))
+        return [AuditEntry(row.at, row.staff_id, row.action, row.case_id) for row in rows]
+
+
+def _member(row: Row[Any]) -> StaffMember:
+    roles = frozenset(Role(role) for role in row.roles.split(",") if role)
+    return StaffMember(row.id, row.login, row.alias, roles, StaffState(row.state), row.created_at)

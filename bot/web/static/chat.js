@@ -1,0 +1,426 @@
+// The page without reloads: one address, no history, nothing kept.
+(function () {
+  'use strict';
+
+  const IDLE = 10 * 60 * 1000;
+  const PATIENCE = 14 * 1000;
+  const SHIFT = 5 * 1000;
+  const body = document.body;
+  const main = document.getElementById('main');
+  const status = document.getElementById('say');
+  const veil = document.getElementById('veil');
+  const dots = document.getElementById('dots');
+  const listen = document.getElementById('listen');
+  const byId = (id) => document.getElementById(id);
+  const speech = window.speechSynthesis;
+
+  let words = {};
+  let turn = 0;
+  let leaving = false;
+  let stream = null;
+  let newest = 0;
+  let touched = Date.now();
+  let hiddenSince = 0;
+
+  if (location.search || location.hash) history.replaceState(null, '', '/');
+
+  // --- the screen ------------------------------------------------------------------------
+
+  const on = (name) => { const s = byId('screen'); return !!s && s.dataset[name] === '1'; };
+
+  function ready() {
+    const screen = byId('screen');
+    if (!screen) return;
+    words = JSON.parse(screen.dataset.words);
+    document.documentElement.lang = screen.lang;
+    silence();
+    if (on('case') && !on('cover')) openStream(); else closeStream();
+    fit();
+  }
+
+  function swap(html) {
+    const fresh = document.createElement('template');
+    fresh.innerHTML = html;
+    const screen = fresh.content.getElementById('screen');
+    if (!screen) return false;
+    const was = byId('text');
+    const typed = was ? was.value : '';
+    const typing = was && document.activeElement === was;
+    const old = byId('log');
+    const log = fresh.content.getElementById('log');
+    if (old && screen.dataset.case === '1' && screen.dataset.cover !== '1') {
+      const known = new Set(Array.from(old.children, (item) => item.dataset.n));
+      const news = Array.from(log.children).filter((item) => !known.has(item.dataset.n));
+      log.replaceChildren(...old.children, ...news);
+    } else if (screen.dataset.case !== '1') {
+      newest = 0;
+    }
+    main.replaceChildren(fresh.content);
+    ready();
+    const field = byId('text');
+    if (field && typed) { field.value = typed; fit(); }
+    if (field && typing && on('talking')) field.focus({ preventScroll: true });
+    else arrive();
+    read();
+    return true;
+  }
+
+  function arrive() {
+    window.scrollTo(0, 0);
+    const first = byId('first');
+    if (first) first.focus({ preventScroll: true });
+    const log = byId('log');
+    if (on('talking') && log.lastElementChild) log.lastElementChild.scrollIntoView({ block: 'end' });
+  }
+
+  function announce(text) {
+    status.textContent = '';
+    setTimeout(() => { status.textContent = text; }, 50);
+  }
+
+  function trouble(shown, text) {
+    const box = byId('trouble');
+    if (!box) return;
+    box.hidden = !shown;
+    if (shown && text) box.firstElementChild.textContent = text;
+    if (shown) box.scrollIntoView({ block: 'center' });
+  }
+
+  // --- asking -----------------------------------------------------------------------------
+
+  async function ask(method, fields) {
+    const control = new AbortController();
+    const timer = setTimeout(() => control.abort(), PATIENCE);
+    try {
+      const answer = await fetch('/', {
+        method: method,
+        body: fields && new URLSearchParams(fields),
+        headers: { 'X-Requested-With': 'fetch' },
+        cache: 'no-store',
+        signal: control.signal,
+      });
+      return { status: answer.status, leave: answer.headers.has('X-Leave'), html: await answer.text() };
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  function fields(form) {
+    const given = { at: form.elements.at.value, seen: String(newest) };
+    if (stream && stream.readyState === 1) given.live = '1';
+    return given;
+  }
+
+  async function tap(button) {
+    const mine = ++turn;
+    trouble(false);
+    body.classList.add('busy');
+    try {
+      const answer = await ask('POST', Object.assign(fields(byId('taps')), { p: button.value }));
+      if (leaving || mine !== turn) return;
+      if (answer.leave) leave(); else if (answer.status !== 204 && !swap(answer.html)) trouble(true);
+    } catch (error) {
+      if (mine === turn) trouble(true);
+    } finally {
+      if (mine === turn) body.classList.remove('busy');
+    }
+  }
+
+  async function send(form) {
+    const field = byId('text');
+    const text = field.value.trim();
+    if (!text || form.dataset.sending) return;
+    const mine = ++turn;
+    form.dataset.sending = '1';
+    trouble(false);
+    const given = Object.assign(fields(form), { text: text, once: form.elements.once.value });
+    try {
+      const answer = await ask('POST', given);
+      if (leaving) return;
+      if (answer.leave) return leave();
+      if (answer.status >= 400) return trouble(true, words.unsent);
+      if (byId('text') === field) field.value = '';
+      form.elements.once.value = once();
+      if (answer.status === 204) said(text);
+      else if (mine === turn) swap(answer.html);
+    } catch (error) {
+      trouble(true, words.unsent);
+    } finally {
+      delete form.dataset.sending;
+      fit();
+    }
+  }
+
+  function once() {
+    const bytes = crypto.getRandomValues(new Uint8Array(12));
+    return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  }
+
+  // --- messages ---------------------------------------------------------------------------
+
+  function item(kind, text, author, lang) {
+    const line = document.createElement('li');
+    line.className = kind;
+    if (lang) line.lang = lang;
+    if (author) line.appendChild(Object.assign(document.createElement('b'), { className: 'who', textContent: author }));
+    text.trim().split(/\n\s*\n/).forEach((part) => {
+      const paragraph = line.appendChild(document.createElement('p'));
+      part.split('\n').forEach((row) => paragraph.append(...phone(row)));
+      if (paragraph.lastChild && paragraph.lastChild.nodeType === 3) paragraph.lastChild.data = paragraph.lastChild.data.trimEnd();
+    });
+    return line;
+  }
+
+  function phone(row) {
+    if (!/^\s*\+?\d[\d ]{1,18}\d\s*$/.test(row)) return [row + '\n'];
+    const link = document.createElement('a');
+    link.className = 'phone';
+    link.href = 'tel:' + row.replace(/ /g, '');
+    link.textContent = row.trim();
+    return [link];
+  }
+
+  function put(line) {
+    const log = byId('log');
+    if (!log) return;
+    log.appendChild(line);
+    if (!document.activeElement || document.activeElement.id !== 'first' || on('talking')) {
+      line.scrollIntoView({ block: 'end' });
+    }
+  }
+
+  function said(text) {
+    const line = item('mine', text, '', '');
+    line.appendChild(Object.assign(document.createElement('small'), { textContent: words.sent }));
+    put(line);
+    announce(words.sent);
+  }
+
+  function heard(message) {
+    const log = byId('log');
+    if (!log || on('cover')) return;
+    const known = message.n && log.querySelector('[data-n="' + Number(message.n) + '"]');
+    if (!known) {
+      const line = item('theirs', message.text, message.author, message.lang);
+      if (message.n) line.dataset.n = message.n;
+      put(line);
+    }
+    read();
+  }
+
+  // What stands in the log is read once the page can be seen.
+  function read() {
+    const log = byId('log');
+    if (!log || document.hidden || on('cover')) return;
+    const numbers = Array.from(log.children, (line) => Number(line.dataset.n) || 0);
+    const top = Math.max(0, ...numbers);
+    if (!top) return;
+    newest = Math.max(newest, top);
+    document.querySelectorAll('[name="seen"]').forEach((field) => { field.value = newest; });
+    fetch('/seen', { method: 'POST', body: new URLSearchParams({ n: top }), keepalive: true }).catch(() => {});
+  }
+
+  function openStream() {
+    if (stream && stream.readyState !== 2) return;
+    if (!window.EventSource) return;
+    stream = new EventSource('/live');
+    stream.onopen = () => body.classList.add('live');
+    stream.onerror = () => body.classList.remove('live');
+    stream.onmessage = (event) => heard(JSON.parse(event.data));
+    stream.addEventListener('window', (event) => {
+      if (!body.classList.contains('busy')) swap(JSON.parse(event.data).html);
+    });
+    stream.addEventListener('cover', () => cover());
+    stream.addEventListener('wipe', (event) => {
+      const wiped = JSON.parse(event.data);
+      if (wiped.all) return cover();
+      wiped.n.forEach((n) => {
+        const line = main.querySelector('[data-n="' + (Number(n) || 0) + '"]');
+        if (line) line.remove();
+      });
+    });
+  }
+
+  function closeStream() {
+    if (stream) stream.close();
+    stream = null;
+    body.classList.remove('live');
+  }
+
+  // --- covering and leaving ---------------------------------------------------------------
+
+  function wipe() {
+    turn++;
+    newest = 0;
+    silence();
+    closeStream();
+    status.textContent = '';
+    body.classList.remove('busy');
+    main.replaceChildren();
+  }
+
+  async function cover() {
+    wipe();
+    const mine = turn;
+    try {
+      const answer = await ask('GET');
+      if (!leaving && mine === turn) swap(answer.html);
+    } catch (error) {
+      if (mine === turn) window.addEventListener('online', () => cover(), { once: true });
+    }
+  }
+
+  function leave(button) {
+    leaving = true;
+    veil.hidden = false;
+    const value = button ? button.value : (main.querySelector('[data-leave]') || {}).value;
+    const given = byId('taps') ? fields(byId('taps')) : {};
+    wipe();
+    if (value && navigator.sendBeacon) {
+      navigator.sendBeacon('/', new URLSearchParams(Object.assign(given, { p: value, away: '1' })));
+    }
+    const framed = window.self !== window.top && body.dataset.framed;
+    location.replace(framed || body.dataset.exit);
+  }
+
+  window.addEventListener('pageshow', (event) => {
+    if (!event.persisted) return;
+    leaving = false;
+    veil.hidden = true;
+    cover();
+  });
+
+  document.addEventListener('visibilitychange', () => {
+    if (document.hidden) {
+      hiddenSince = Date.now();
+      silence();
+    } else if (Date.now() - hiddenSince > IDLE || Date.now() - touched > IDLE) {
+      touched = Date.now();
+      cover();
+    } else {
+      read();
+    }
+  });
+
+  setInterval(() => {
+    if (Date.now() - touched < IDLE || leaving) return;
+    if (on('cover') && document.hidden) return;
+    touched = Date.now();
+    cover();
+  }, 5000);
+
+  ['pointerdown', 'keydown', 'wheel', 'touchmove', 'input'].forEach((kind) => {
+    document.addEventListener(kind, () => { touched = Date.now(); }, { passive: true, capture: true });
+  });
+
+  // --- Shift three times --------------------------------------------------------------------
+
+  let pressed = 0;
+  let modified = false;
+  let expiry = 0;
+
+  function count(number) {
+    pressed = number;
+    dots.hidden = number === 0 || on('cover');
+    Array.from(dots.children).forEach((dot, place) => dot.classList.toggle('on', place < number));
+  }
+
+  function expire() {
+    clearTimeout(expiry);
+    if (!pressed) return;
+    count(0);
+    announce(words.over);
+  }
+
+  document.addEventListener('keyup', (event) => {
+    const alone = event.key === 'Shift' && !modified;
+    modified = event.shiftKey;
+    if (!alone) return expire();
+    clearTimeout(expiry);
+    count(pressed + 1);
+    if (pressed > 2) { count(0); return leave(); }
+    announce(pressed === 1 ? words.two : words.one);
+    expiry = setTimeout(expire, SHIFT);
+  }, true);
+
+  // --- reading aloud ------------------------------------------------------------------------
+
+  function voice() {
+    const lang = document.documentElement.lang;
+    return speech && speech.getVoices().find((one) => one.lang.slice(0, 2).toLowerCase() === lang.slice(0, 2));
+  }
+
+  function silence() {
+    if (speech) speech.cancel();
+    listen.hidden = !voice();
+    listen.setAttribute('aria-pressed', 'false');
+    listen.lastElementChild.textContent = words.listen || '';
+  }
+
+  function speak() {
+    const parts = Array.from(main.querySelectorAll('#first, .said, .choice, #log li'));
+    parts.forEach((part, place) => {
+      const number = part.querySelector('b');
+      const text = part.matches('.choice') && number
+        ? number.textContent + '. ' + part.querySelector('span').textContent
+        : part.innerText;
+      const said = new SpeechSynthesisUtterance(text);
+      said.lang = part.lang || document.documentElement.lang;
+      said.voice = voice();
+      said.rate = 0.9;
+      if (place === parts.length - 1) said.onend = silence;
+      speech.speak(said);
+    });
+    listen.setAttribute('aria-pressed', 'true');
+    listen.lastElementChild.textContent = words.stop;
+  }
+
+  if (speech && speech.addEventListener) {
+    speech.addEventListener('voiceschanged', () => { listen.hidden = !voice(); });
+  }
+
+  // --- hands --------------------------------------------------------------------------------
+
+  function fit() {
+    const field = byId('text');
+    if (!field) return;
+    const rows = Math.min(4, field.value.split('\n').length + Math.floor(field.value.length / 38));
+    field.rows = Math.max(1, rows);
+  }
+
+  document.addEventListener('click', (event) => {
+    const button = event.target.closest('button, .skip');
+    if (!button) return;
+    if (button === listen) {
+      if (listen.getAttribute('aria-pressed') === 'true') silence(); else speak();
+    } else if (button.hasAttribute('data-leave')) {
+      event.preventDefault();
+      leave(button);
+    } else if (button.name === 'p') {
+      event.preventDefault();
+      tap(button);
+    } else if (button.matches('a.skip')) {
+      event.preventDefault();
+      byId('first').focus();
+    }
+  });
+
+  document.addEventListener('submit', (event) => {
+    if (event.target.id !== 'write') return;
+    event.preventDefault();
+    send(event.target);
+  });
+
+  document.addEventListener('input', (event) => { if (event.target.id === 'text') fit(); });
+
+  document.addEventListener('keydown', (event) => {
+    const plain = event.key === 'Enter' && !event.shiftKey && !event.isComposing;
+    if (event.target.id !== 'text' || !plain || !window.matchMedia('(pointer: fine)').matches) return;
+    event.preventDefault();
+    const form = byId('write');
+    if (form.requestSubmit) form.requestSubmit(); else send(form);
+  });
+
+  ready();
+  read();
+})();

@@ -1,0 +1,181 @@
+"""Pace and polling arithmetic: no server, no waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.channels.base import Throttled
+from bot.channels.pace import CHAT_BURST, Gate, Lane, Pace
+from bot.channels.polling import LATE, Backoff, Ledger, is_recent
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+def drain(pace: Pace, now: float, until: float) -> list[tuple[float, str, Lane]]:
+    """Let through whoever may go from `now` on, with the time at which each went."""
+    gone: list[tuple[float, str, Lane]] = []
+    while now <= until:
+        going, wait = pace.release(now)
+        gone += [(now, ticket.chat, ticket.lane) for ticket in going]
+        if wait is None:
+            break
+        now += wait
+    return gone
+
+
+def test_no_second_sees_more_than_thirty_messages() -> None:
+    pace = Pace(0.0)
+    for chat in range(200):
+        pace.join(str(chat), Lane.MENU)
+    times = [at for at, _, _ in drain(pace, 0.0, 60.0)]
+    assert len(times) == 200
+    assert max(sum(start <= at < start + 1 for at in times) for start in times) <= 30
+    assert times[-1] < 7.5  # and it is nearly thirty
+
+
+def test_112_goes_before_two_hundred_menus() -> None:
+    pace = Pace(0.0)
+    for chat in range(200):
+        pace.join(str(chat), Lane.BROADCAST if chat % 2 else Lane.MENU)
+    drain(pace, 0.0, 0.5)
+    pace.join("case", Lane.CASE)
+    pace.join("she", Lane.CRISIS)
+    following = [chat for _, chat, _ in drain(pace, 0.54, 0.7)]
+    assert following[:2] == ["she", "case"]
+
+
+def test_a_short_burst_in_one_chat_is_let_through_and_then_one_a_second() -> None:
+    pace = Pace(0.0)
+    for _ in range(8):
+        pace.join("she", Lane.MENU)
+    times = [at for at, _, _ in drain(pace, 0.0, 60.0)]
+    assert times[int(CHAT_BURST) - 1] < 0.5
+    assert times[-1] - times[int(CHAT_BURST) - 1] == pytest.approx(3, abs=0.3)
+
+
+def test_one_busy_chat_does_not_hold_up_another() -> None:
+    pace = Pace(0.0)
+    for _ in range(30):
+        pace.join("busy", Lane.MENU)
+    pace.join("other", Lane.MENU)
+    assert next(at for at, chat, _ in drain(pace, 0.0, 60.0) if chat == "other") < 0.5
+
+
+def test_hide_does_not_wait_for_the_chats_own_second() -> None:
+    pace = Pace(0.0)
+    for _ in range(30):
+        pace.join("she", Lane.MENU)
+    drain(pace, 0.0, 1.0)
+    pace.join("she", Lane.CRISIS)
+    assert drain(pace, 1.1, 1.2)[0][2] is Lane.CRISIS
+
+
+def test_a_429_pauses_that_chat_alone() -> None:
+    pace = Pace(0.0)
+    assert not pace.pause("she", 5, 0.0).everywhere
+    assert pace.paused("she", 1.0) is not None
+    assert pace.paused("other", 1.0) is None
+    assert pace.paused("she", 5.0) is None
+
+
+def test_a_429_that_recurs_in_several_chats_pauses_everything() -> None:
+    pace = Pace(0.0)
+    pause = [pace.pause(chat, 5, at) for at, chat in enumerate("abc")][-1]
+    assert pause.everywhere
+    other = pace.paused("other", 3.0)
+    assert other is not None and other.everywhere and other.seconds == pytest.approx(4)
+
+
+def test_many_chats_are_not_remembered() -> None:
+    pace = Pace(0.0, per_second=1e6, burst=1e6)
+    for chat in range(5000):
+        pace.join(str(chat), Lane.MENU)
+        pace.release(float(chat))
+    assert len(pace._chats) < 1100
+
+
+async def test_whoever_waits_when_the_pause_comes_is_told() -> None:
+    gate = Gate(asyncio.get_running_loop().time)
+    waiting = [asyncio.create_task(gate.enter("she", Lane.MENU)) for _ in range(8)]
+    await asyncio.sleep(0.3)
+    gate.pause("she", 7)
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert sum(isinstance(result, Throttled) for result in results) == 3
+    with pytest.raises(Throttled):
+        await gate.enter("she", Lane.CRISIS)
+    await gate.enter("other", Lane.MENU)
+
+
+async def test_one_who_gives_up_does_not_block_the_line() -> None:
+    gate = Gate(asyncio.get_running_loop().time)
+    tasks = [asyncio.create_task(gate.enter("she", Lane.MENU)) for _ in range(6)]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.wait_for(gate.enter("other", Lane.MENU), 1)
+
+
+def test_the_offset_moves_when_all_is_settled() -> None:
+    ledger = Ledger()
+    for each in (5, 6, 7):
+        assert ledger.admit(each, None)
+    ledger.settle(5)
+    ledger.settle(7)
+    assert ledger.move() and ledger.offset == 6
+    ledger.settle(6)
+    assert ledger.move() and ledger.offset == 8
+    assert not ledger.move()
+
+
+def test_what_failed_is_handed_over_again_and_what_was_settled_is_not() -> None:
+    ledger = Ledger()
+    ledger.admit(5, NOW)
+    ledger.admit(6, NOW)
+    ledger.fail(5)
+    ledger.settle(6)
+    ledger.move()
+    assert ledger.offset == 5
+    assert ledger.admit(5, NOW + timedelta(minutes=9)) and not ledger.admit(6, NOW)
+    assert ledger.sent_after(5) == NOW  # it has not become younger meanwhile
+
+
+def test_random_id_after_a_quiet_week_is_accepted() -> None:
+    ledger = Ledger()
+    ledger.admit(900_000, None)
+    ledger.settle(900_000)
+    ledger.move()
+    assert ledger.admit(17, None)
+    ledger.settle(17)
+    assert ledger.move() and ledger.offset == 18
+
+
+def test_out_of_order_ids_confirm_nothing_unsettled() -> None:
+    ledger = Ledger()
+    for each in (9, 7, 8):
+        ledger.admit(each, None)
+    ledger.settle(9)
+    ledger.settle(8)
+    ledger.move()
+    assert ledger.offset == 7
+
+
+def test_backoff_grows_to_half_a_minute_and_starts_anew() -> None:
+    backoff = Backoff(lambda: 1.0)
+    waits = [backoff.next() for _ in range(12)]
+    assert waits[0] == 0.25 and waits == sorted(waits) and waits[-1] == 30
+    backoff.reset()
+    assert backoff.next() == 0.25
+    assert Backoff(lambda: 0.0).next() == 0.125
+
+
+@pytest.mark.parametrize(
+    ("ago", "recent"),
+    [(0, True), (59, True), (61, False), (-30, True), (-3600, False)],
+)
+def test_what_is_in_the_future_is_not_fresh_either(ago: int, recent: bool) -> None:
+    assert is_recent(NOW - timedelta(seconds=ago), NOW, LATE) is recent
+    assert not is_recent(None, NOW, LATE)

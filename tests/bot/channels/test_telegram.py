@@ -1,0 +1,518 @@
+"""Telegram, what comes in: the real client against a stand-in of the Bot API."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bot.channels.base import Incoming, Unauthorised
+from dialogs.model import MediaKind, Position, Sent, Started, Tapped, Typed
+from tests.bot.channels.telegram_line import (
+    Line, RecordingIntake, eventually, new_channel, screen,
+)  # fmt: skip
+from tests.standins.telegram import ApiError, Fault
+from tests.standins.woman import Woman
+
+
+async def has_window(line: Line) -> Woman:
+    """A woman with the line's window before her."""
+    woman = line.server.woman()
+    await line.channel.show(str(woman.id), screen("Какво е заповед?"), None)
+    return woman
+
+
+# --- the start
+
+
+async def test_the_profile_is_set_in_each_language_and_only_where_it_differs(line: Line) -> None:
+    await line.opens()
+    await eventually(lambda: ("commands", "tr") in line.server.profile)
+    assert line.server.profile["name", ""] == "Дом и здраве"  # whoever has another language
+    assert line.server.profile["name", "tr"] == "Ev ve sağlık"
+    assert line.server.profile["description", "tr"] == "Ev ve sağlık bilgileri."
+    await line.closes()
+    before = len(line.server.calls)
+    line.channel = new_channel(line.server, line.pictures, line.media, line.clock)
+    await line.opens()
+    await eventually(lambda: len(line.server.called("getMyCommands")) == 6)
+    assert not [c for c in line.server.calls[before:] if c.method.startswith("setMy")]
+
+
+async def test_a_profile_that_is_refused_never_delays_her(line: Line) -> None:
+    flood = ApiError(429, "Too Many Requests: retry after 9000", retry_after=9000)
+    line.server.fail(Fault("refuse", "getMyName", error=flood))
+    await line.opens()
+    line.server.woman().starts()
+    await line.intake.receives()
+
+
+async def test_pending_updates_are_never_dropped(line: Line) -> None:
+    line.server.webhook = "https://old.example/hook"
+    line.server.woman().types("помощ")
+    await line.opens()
+    assert [i.event for i in await line.intake.receives()] == [Typed("помощ", fresh=True)]
+    assert line.server.called("deleteWebhook")[0].params == {"drop_pending_updates": False}
+
+
+async def test_update_kinds_are_asked_for_by_name(line: Line) -> None:
+    await line.opens()
+    assert line.server.called("getUpdates")[0].params["allowed_updates"] == [
+        "message", "edited_message", "callback_query", "my_chat_member",
+    ]  # fmt: skip
+
+
+async def test_wrong_token_at_start_stops_the_channel(line: Line) -> None:
+    line.channel = new_channel(
+        line.server, line.pictures, line.media, line.clock, token="1:AAwrong-token"
+    )
+    with pytest.raises(Unauthorised) as raised:
+        await line.channel.run(line.intake)
+    assert "wrong" not in repr(raised.value) and raised.value.__context__ is None
+    line.server.calls.clear()  # an answer of 401 is no type of any method
+
+
+async def test_token_withdrawn_while_running_stops_the_channel(line: Line) -> None:
+    await line.opens()
+    line.server.token = "4839201:AAnother"
+    line.server.woman().starts()  # ends the long poll; the next one is refused
+    assert line.task is not None
+    with pytest.raises(Unauthorised):
+        await asyncio.wait_for(line.task, 3)
+    assert [i.event for i in line.intake.got] == [Started()]
+    assert line.channel.events["unauthorised"] == 1
+    line.server.calls.clear()
+
+
+# --- what she does
+
+
+async def test_what_she_types_taps_and_starts(line: Line) -> None:
+    woman = await has_window(line)
+    await line.opens()
+    window = woman.window
+    assert window is not None
+    first = woman.starts("ruse-p1")
+    second = woman.types("той ме удари")
+    third = woman.taps("Кога?")
+    got = await line.intake.receives(3)
+    address, handles = str(woman.id), [s.id for s in woman.chat if not s.from_bot]
+    assert got == [
+        Incoming("telegram", address, Started("ruse-p1"), str(first), handle=str(handles[0])),
+        Incoming("telegram", address, Typed("той ме удари"), str(second), handle=str(handles[1])),
+        Incoming(
+            "telegram", address, Tapped(Position("bg", "when")), str(third), window=str(window.id)
+        ),
+    ]
+    await eventually(lambda: line.server.called("answerCallbackQuery"))
+
+
+@pytest.mark.parametrize(
+    ("text", "event"),
+    [
+        ("/start", Started()),
+        ("/start@dom_zdrave_bot order", Started("order")),
+        ("/start " + "x" * 33, Started()),
+        ("/start a b", Started()),
+        ("/start ../../etc", Started()),
+        ("/close", Typed("/close")),
+        ("/help", Typed("/help")),
+        ("/started", Typed("/started")),
+        ("*смел* <a href='tg://user?id=1'>х</a>", Typed("*смел* <a href='tg://user?id=1'>х</a>")),
+    ],
+)
+async def test_a_woman_types_any_command(line: Line, text: str, event: object) -> None:
+    await line.opens()
+    line.server.woman().types(text)
+    assert (await line.intake.receives())[0].event == event
+
+
+async def test_text_mention_and_forwarded_message_keep_no_origin(line: Line) -> None:
+    await line.opens()
+    woman = line.server.woman()
+    woman.forwards("ще те намеря")
+    him = {"id": 999_111, "is_bot": False, "first_name": "Стоян"}
+    mention = {"type": "text_mention", "offset": 0, "length": 4, "user": him}
+    woman.types("това е Стоян", entities=[mention])
+    got = await line.intake.receives(2)
+    assert [i.event for i in got] == [Typed("ще те намеря"), Typed("това е Стоян")]
+    assert "777000111" not in repr(got) and "999111" not in repr(got)
+
+
+@pytest.mark.parametrize(
+    ("medium", "kind"),
+    [
+        ("photo", MediaKind.PHOTO),
+        ("voice", MediaKind.VOICE),
+        ("video_note", MediaKind.VOICE),
+        ("audio", MediaKind.VOICE),
+        ("contact", MediaKind.CONTACT),
+        ("location", MediaKind.LOCATION),
+        ("venue", MediaKind.LOCATION),
+        ("sticker", MediaKind.OTHER),
+        ("document", MediaKind.OTHER),
+        ("video", MediaKind.OTHER),
+        ("dice", MediaKind.OTHER),
+        ("poll", MediaKind.OTHER),
+        ("story", MediaKind.OTHER),
+    ],
+)
+async def test_a_medium_is_named_and_never_fetched(
+    line: Line, medium: str, kind: MediaKind
+) -> None:
+    await line.opens()
+    woman = line.server.woman()
+    woman.sends(medium)
+    [incoming] = await line.intake.receives()
+    assert incoming.event == Sent(kind) and incoming.handle == str(woman.chat[0].id)
+    assert not line.server.called("getFile")
+    assert "359888123456" not in repr(incoming) and "Мария" not in repr(incoming)
+
+
+async def test_a_message_she_edits_is_not_a_second_message(line: Line) -> None:
+    await line.opens()
+    woman = line.server.woman()
+    woman.types("едно")
+    woman.edits(woman.chat[0], "друго")
+    woman.types("три")
+    got = await line.intake.receives(2)
+    assert [i.event for i in got] == [Typed("едно"), Typed("три")]
+
+
+async def test_notes_of_telegrams_own_are_no_message(line: Line) -> None:
+    await line.opens()
+    woman = line.server.woman()
+    woman._says(other={"message_auto_delete_timer_changed": {"message_auto_delete_time": 86400}})
+    woman.types("тук съм")
+    assert [i.event for i in await line.intake.receives()] == [Typed("тук съм")]
+
+
+async def test_a_forged_button_payload_leads_nowhere(line: Line) -> None:
+    woman = await has_window(line)
+    await line.opens()
+    woman.taps(payload="bg:order; DROP TABLE cases")
+    woman.taps(payload="../hide")
+    got = await line.intake.receives(2)
+    assert [i.event for i in got] == [Tapped(None), Tapped(None)]
+
+
+async def test_blocking_the_line_is_told_at_once(line: Line) -> None:
+    await line.opens()
+    woman = line.server.woman()
+    woman.blocks()
+    await eventually(lambda: line.intake.gone == [str(woman.id)])
+    woman.unblocks()
+    woman.starts()
+    await line.intake.receives()
+    assert len(line.intake.gone) == 1
+
+
+async def test_the_bot_added_to_a_group_leaves(line: Line) -> None:
+    await line.opens()
+    group, server = line.server.group(), line.server
+    someone = {"id": 5, "is_bot": False, "first_name": "а"}
+    member = {"status": "member", "user": server.bot_user()}
+    told: dict[str, Any] = {
+        "chat": server.chat_json(group), "from": someone, "date": int(line.clock().timestamp()),
+        "old_chat_member": member | {"status": "left"}, "new_chat_member": member,
+    }  # fmt: skip
+    server.push("my_chat_member", told)
+    await eventually(lambda: server.left == [group.id])
+    server.push("my_chat_member", told | {"new_chat_member": member | {"status": "left"}})
+    other = server.group("group")
+    message = server.message_json(server.add_message(other, from_bot=False, text="/start"))
+    server.push("message", message)
+    await eventually(lambda: server.left == [group.id, other.id])
+    assert line.intake.got == [] and not server.called("sendMessage")
+
+
+# --- freshness
+
+
+async def test_a_tap_delivered_hours_late_is_not_fresh(line: Line) -> None:
+    woman = await has_window(line)
+    woman.taps("Кога?")  # while nobody polls
+    await line.opens()
+    assert (await line.intake.receives())[0].event == Tapped(Position("bg", "when"), fresh=False)
+    woman.taps("Кога?")
+    assert (await line.intake.receives(2))[1].event == Tapped(Position("bg", "when"), fresh=True)
+
+
+async def test_a_tap_during_an_outage_is_not_fresh(line: Line) -> None:
+    woman = await has_window(line)
+    await line.opens()
+    await line.server.stop()
+    woman.taps("Кога?")
+    line.clock.ahead += timedelta(minutes=20)
+    await line.server.start()
+    assert (await line.intake.receives(1, 6))[0].event == Tapped(Position("bg", "when"), False)
+
+
+async def test_a_full_batch_carries_the_doubt_over(line: Line) -> None:
+    woman = await has_window(line)
+    for _ in range(150):
+        woman.taps("Кога?")
+    await line.opens()
+    got = await line.intake.receives(150)
+    assert not any(i.event.fresh for i in got if isinstance(i.event, Tapped))
+
+
+async def test_a_button_older_than_half_an_hour_is_not_fresh(line: Line) -> None:
+    woman = await has_window(line)
+    line.clock.ahead += timedelta(minutes=31)
+    await line.opens()
+    woman.taps("Кога?")
+    await line.intake.receives()
+    assert woman.window is not None
+    await line.channel.show(str(woman.id), screen("Друго"), str(woman.window.id))
+    woman.taps("Кога?")
+    got = await line.intake.receives(2)
+    assert [i.event.fresh for i in got if isinstance(i.event, Tapped)] == [False, True]
+
+
+async def test_an_inaccessible_window_is_not_fresh(line: Line) -> None:
+    woman = await has_window(line)
+    await line.opens()
+    woman.taps("Кога?", inaccessible=True)
+    [incoming] = await line.intake.receives()
+    assert incoming.event == Tapped(Position("bg", "when"), fresh=False)
+    assert woman.window is not None and incoming.window == str(woman.window.id)
+
+
+async def test_what_was_typed_hours_ago_is_not_fresh(line: Line) -> None:
+    woman = line.server.woman()
+    woman.types("утре в 10")
+    woman.sends("photo")
+    line.clock.ahead += timedelta(hours=5)
+    await line.opens()
+    got = await line.intake.receives(2)
+    assert [i.event for i in got] == [Typed("утре в 10", False), Sent(MediaKind.PHOTO, False)]
+
+
+@pytest.mark.parametrize("date", [None, 10**18, -1, "вчера", True, [], 3e9])
+async def test_an_update_without_a_date_or_with_an_absurd_one_is_not_fresh(
+    line: Line, date: object
+) -> None:
+    await line.opens()
+    woman = line.server.woman()
+    message = line.server.message_json(line.server.add_message(woman._chat, from_bot=False))
+    message |= {"date": date, "text": "тук ли сте"}
+    if date is None:
+        del message["date"]
+    line.server.push_raw({"update_id": 70_000_900, "message": message})
+    assert (await line.intake.receives())[0].event == Typed("тук ли сте", fresh=False)
+    line.server.calls.clear()  # the referee knows no such date
+
+
+# --- poison
+
+
+def _deep(levels: int) -> Any:
+    message: dict[str, Any] = {"message_id": 1, "date": 1, "chat": {"id": 1, "type": "private"}}
+    for _ in range(levels):
+        message = message | {"reply_to_message": message}
+    return message
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        {"message": "an array where an object belongs"},
+        {"message": []},
+        {"message": {"message_id": 5}},
+        {"message": {"message_id": "x", "date": 5, "chat": None, "text": 7}},
+        {"message": {"message_id": 5, "date": 5, "text": "a", "chat": {"id": 1, "type": "private"},
+                     "entities": [{"type": "bold", "length": 3}]}},
+        {"callback_query": {"id": "1"}},
+        {"callback_query": None},
+        {"my_chat_member": {"chat": {}}},
+        {"unheard_of": {"a": 1}},
+        {"message": _deep(300)},
+        {},
+    ],
+    ids=lambda poison: next(iter(poison), "empty"),
+)  # fmt: skip
+async def test_an_update_that_does_not_parse_is_set_aside_and_the_next_is_answered_within_1_s(
+    line: Line, poison: dict[str, Any]
+) -> None:
+    await line.opens()
+    line.server.push_raw({"update_id": 70_000_001} | poison)
+    line.server.skip_ids(70_000_002)
+    line.server.woman().types("помощ")
+    async with asyncio.timeout(1):
+        await eventually(lambda: line.intake.got and line.intake.got[-1].event == Typed("помощ"))
+    await eventually(lambda: line.server.updates == [])  # confirmed, it never comes again
+    line.server.calls.clear()
+
+
+@pytest.mark.parametrize("nothing", [{"message": {}}, [], None, 5, {"update_id": "7"}])
+async def test_update_without_id_is_dropped_and_counted(line: Line, nothing: object) -> None:
+    await line.opens()
+    line.server.push_raw(nothing)
+    line.server.woman().types("помощ")
+    async with asyncio.timeout(1):
+        await line.intake.receives()
+    assert line.channel.events["update_dropped"] >= 1
+    line.server.calls.clear()
+
+
+# --- nothing is lost, nothing twice
+
+
+async def test_dup_update_id_is_handed_over_once(line: Line) -> None:
+    await line.opens()
+    woman = line.server.woman()
+    update_id = woman.types("веднъж")
+    await line.intake.receives()
+    await eventually(lambda: line.server.updates == [])
+    shown = line.server.message_json(woman.chat[0])
+    line.server.push("message", shown, update_id)
+    woman.types("второ")
+    got = await line.intake.receives(2)
+    assert [i.event for i in got] == [Typed("веднъж"), Typed("второ")]
+
+
+async def test_random_id_after_a_quiet_week_is_accepted(line: Line) -> None:
+    await line.opens()
+    woman = line.server.woman()
+    woman.types("преди")
+    await eventually(lambda: line.intake.got and not line.server.updates)
+    line.server.skip_ids(1_234)
+    woman.types("след")
+    woman.types("и още")
+    got = await line.intake.receives(3)
+    assert [i.event for i in got] == [Typed("преди"), Typed("след"), Typed("и още")]
+    await eventually(lambda: not line.server.updates)
+
+
+async def test_what_could_not_be_stored_is_asked_for_again(line: Line) -> None:
+    tries: list[str] = []
+
+    def keep(incoming: Incoming, kept: asyncio.Future[None]) -> None:
+        tries.append(incoming.key)
+        if incoming.event == Typed("в случая") and tries.count(incoming.key) < 3:
+            kept.set_exception(OSError("disk full"))
+        else:
+            kept.set_result(None)
+
+    line.intake.keep = keep
+    await line.opens()
+    woman = line.server.woman()
+    first = woman.types("в случая")
+    second = woman.types("след него")
+    await eventually(lambda: tries.count(str(first)) == 3 and not line.server.updates, 5)
+    assert tries.count(str(second)) == 1
+    offsets = [c.params.get("offset") for c in line.server.called("getUpdates")]
+    assert offsets.count(first) >= 2 and offsets[-1] == second + 1
+
+
+async def test_a_slow_commit_does_not_hold_up_112(line: Line) -> None:
+    slow: list[asyncio.Future[None]] = []
+
+    def keep(incoming: Incoming, kept: asyncio.Future[None]) -> None:
+        if incoming.event == Typed("бавно"):
+            slow.append(kept)
+        else:
+            kept.set_result(None)
+
+    line.intake.keep = keep
+    woman, other = line.server.woman(), await has_window(line)
+    await line.opens()
+    first = woman.types("бавно")
+    await line.intake.receives(1)
+    other.taps("112")
+    async with asyncio.timeout(1.5):
+        got = await line.intake.receives(2)
+    assert got[1].event == Tapped(Position("bg", "danger"), fresh=True)
+    assert line.server.updates[0]["update_id"] == first  # not acknowledged
+    slow[0].set_result(None)
+    await eventually(lambda: not line.server.updates)
+    assert len(slow) == 1
+
+
+async def test_killed_before_storing_it_is_handled_again(line: Line) -> None:
+    line.intake.keep = lambda incoming, kept: None
+    await line.opens()
+    line.server.woman().types("чакам")
+    await line.intake.receives()
+    await line.closes()
+    assert len(line.server.updates) == 1
+    line.channel = new_channel(line.server, line.pictures, line.media, line.clock)
+    line.intake = RecordingIntake()
+    await line.opens()
+    assert [i.event for i in await line.intake.receives()] == [Typed("чакам")]
+
+
+async def test_a_clean_stop_confirms_what_was_settled(line: Line) -> None:
+    await line.opens()
+    line.server.woman().types("чух")
+    await line.intake.receives()
+    await line.closes()
+    assert line.server.updates == []
+
+
+# --- the platform fails
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("html", "getUpdates", 502),
+        Fault("html", "getUpdates", 200),
+        Fault("html", "getUpdates", 404),
+        Fault("drop_before", "getUpdates"),
+        Fault("drop_after", "getUpdates"),
+        Fault("refuse", "getUpdates", error=ApiError(500, "Internal Server Error")),
+        Fault("refuse", "getUpdates", error=ApiError(429, "Too Many", retry_after=1)),
+        Fault("refuse", "getUpdates", error=ApiError(409, "Conflict: terminated by other")),
+    ],
+    ids=lambda fault: f"{fault.kind}-{fault.error.code if fault.error else fault.status}",
+)
+async def test_html_where_json_belongs_and_other_failures_back_off_and_go_on(
+    line: Line, fault: Fault
+) -> None:
+    line.server.fail(fault, fault)
+    line.task = asyncio.create_task(line.channel.run(line.intake))
+    line.server.woman().types("помощ")
+    assert [i.event for i in await line.intake.receives(1, 6)] == [Typed("помощ")]
+    assert line.channel.events["poll_failed"] >= 2
+
+
+async def test_a_second_poller_stands_by_and_nothing_is_lost(line: Line) -> None:
+    await line.opens()
+    other = new_channel(line.server, line.pictures, line.media, line.clock)
+    theirs = RecordingIntake()
+    task = asyncio.create_task(other.run(theirs))
+    await asyncio.sleep(0.5)
+    for n in range(20):
+        line.server.woman().types(f"жена {n}")
+        await asyncio.sleep(0.02)
+    told = lambda: {str(i.event) for i in line.intake.got + theirs.got}  # noqa: E731
+    await eventually(lambda: len(told()) == 20, 10)
+    assert line.channel.events["poll_failed"] + other.events["poll_failed"] > 0
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await other.close()
+
+
+async def test_a_webhook_that_somebody_set_is_removed_again(line: Line) -> None:
+    await line.opens()
+    line.server.webhook = "https://somebody.example"
+    line.server.woman().types("помощ")  # ends the poll under way
+    line.server.woman().types("още")
+    await line.intake.receives(2)
+    assert line.server.webhook == ""
+
+
+async def test_no_network_for_long_drains_in_order(line: Line) -> None:
+    await line.opens()
+    await line.server.stop()
+    woman = line.server.woman()
+    for n in range(5):
+        woman.types(str(n))
+    await asyncio.sleep(0.3)
+    await line.server.start()
+    got = await line.intake.receives(5, 8)
+    assert [i.event for i in got] == [Typed(str(n)) for n in range(5)]

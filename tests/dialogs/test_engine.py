@@ -1,0 +1,316 @@
+"""The engine on the real content: every step leaves her where 112 and hide are at hand."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.texts import open_content
+from dialogs import engine, payload
+from dialogs.model import (
+    CASE,
+    DANGER,
+    HOME,
+    MAX_CHECKLIST_ITEMS,
+    MAX_CHOICES,
+    START,
+    Arrive,
+    Decline,
+    EndCase,
+    Event,
+    Fill,
+    ForgetEverything,
+    Hide,
+    Mark,
+    MediaKind,
+    NodeKind,
+    OpenCase,
+    Position,
+    Relay,
+    Screen,
+    Sent,
+    Show,
+    Started,
+    Step,
+    Tapped,
+    Typed,
+)
+
+CONTENT, _ = open_content()
+COVER = engine.cover("bg")
+
+
+def shown(step: Step) -> Screen | None:
+    screens = [e.screen for e in step.effects if isinstance(e, Show | Arrive)]
+    return screens[-1] if screens else None
+
+
+def positions() -> st.SearchStrategy[Position]:
+    slots = sorted({n.slot for n in CONTENT.nodes.values() if n.slot} | {"m", "g", "e", "d", "z"})
+    values = ["1", "2", "5", "h", "rse27", "zz", "63", "0"] + [
+        c.value for n in CONTENT.nodes.values() for c in n.choices if c.value
+    ]
+    pairs = st.dictionaries(st.sampled_from(slots), st.sampled_from(values), max_size=3)
+    return st.builds(
+        lambda language, node, answers: Position(language, node, tuple(sorted(answers.items()))),
+        st.sampled_from([*CONTENT.languages, "xx"]),
+        st.sampled_from([*CONTENT.nodes, "gone_node", "order_of_old", "x"]),
+        pairs,
+    )
+
+
+def events() -> st.SearchStrategy[Event]:
+    codes = [engine.link_code(name) for name in [*CONTENT.topics, *CONTENT.places]]
+    return st.one_of(
+        st.builds(Started, st.none() | st.sampled_from(codes) | st.text(max_size=40)),
+        st.builds(Tapped, st.none() | positions(), st.booleans()),
+        st.builds(Typed, st.text(max_size=60) | st.sampled_from(list("0123456789")), st.booleans()),
+        st.builds(Sent, st.sampled_from(MediaKind), st.booleans()),
+    )
+
+
+def assert_safe(screen: Screen) -> None:
+    if not screen.cover:
+        assert [mark for mark, _ in screen.marks] == list(Mark)
+        targets = {mark: button.to.node for mark, button in screen.marks}
+        assert targets[Mark.DANGER] == DANGER
+        assert targets[Mark.HIDE] == "hide"
+    for button in [*screen.choices, *(button for _, button in screen.marks)]:
+        packed = payload.pack(button.to)
+        assert payload.unpack(packed) == button.to
+        assert button.to.node in CONTENT.nodes
+
+
+@settings(max_examples=300, deadline=None)
+@given(positions(), st.lists(events(), max_size=12))
+def test_any_sequence_of_events_leaves_112_and_hide_at_hand(
+    here: Position, sequence: list[Event]
+) -> None:
+    for event in sequence:
+        step = engine.step(CONTENT, here, event)
+        here = step.position
+        assert here.node in CONTENT.nodes
+        screen = shown(step)
+        if screen is not None:
+            assert_safe(screen)
+        else:
+            assert any(isinstance(e, Hide | Relay | Decline) for e in step.effects)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=64))
+def test_any_bytes_as_payload_give_a_safe_screen(rubbish: bytes) -> None:
+    position = payload.unpack(rubbish.decode("latin-1"))
+    step = engine.step(CONTENT, COVER, Tapped(position))
+    screen = shown(step)
+    assert screen is not None or Hide() in step.effects
+    if position is None:
+        assert screen is not None
+        assert screen.cover
+
+
+def test_the_same_step_twice_gives_the_same() -> None:
+    tapped = Tapped(Position("bg", HOME))
+    assert engine.step(CONTENT, COVER, tapped) == engine.step(CONTENT, COVER, tapped)
+
+
+def walk() -> Iterator[Screen]:
+    """Every screen that can be reached by tapping, once per node and answers."""
+    seen: set[Position] = set()
+    queue = [engine.cover(language) for language in CONTENT.languages]
+    while queue:
+        position = queue.pop()
+        if position in seen:
+            continue
+        seen.add(position)
+        screen = shown(engine.step(CONTENT, position, Tapped(position)))
+        if screen is None:
+            continue
+        yield screen
+        queue += [b.to for b in [*screen.choices, *(b for _, b in screen.marks)]]
+
+
+def test_every_screen_reached_by_tapping_is_safe_and_has_at_most_four_choices() -> None:
+    nodes = set()
+    for screen in walk():
+        assert_safe(screen)
+        nodes.add(screen.position.node)
+        ticks = [b for b in screen.choices if b.ticked is not None]
+        assert len(screen.choices) - len(ticks) <= MAX_CHOICES
+        assert len(ticks) <= MAX_CHECKLIST_ITEMS
+    assert nodes >= {START, HOME, DANGER, CASE, "meet", "talk", "forget"}
+
+
+def test_nobody_reaches_a_topic_without_passing_the_gate() -> None:
+    """From the cover, every way leads through the question whether she can read now."""
+    queue, seen = [engine.cover("bg")], set()
+    while queue:
+        position = queue.pop()
+        if position in seen:
+            continue
+        seen.add(position)
+        node = CONTENT.nodes[position.node]
+        step = engine.step(CONTENT, position, Tapped(position))
+        if any(isinstance(e, Arrive) for e in step.effects) or node.id == DANGER:
+            continue
+        screen = shown(step)
+        if screen is not None:
+            assert node.topic == engine.GATE_TOPIC, node.id
+            queue += [b.to for b in screen.choices]
+
+
+def test_a_tap_on_an_old_window_opens_the_cover() -> None:
+    step = engine.step(CONTENT, COVER, Tapped(Position("tr", "order"), fresh=False))
+    assert step.position == engine.cover("tr")
+
+
+def test_hide_works_on_an_old_window_too() -> None:
+    step = engine.step(CONTENT, COVER, Tapped(Position("bg", "hide"), fresh=False))
+    assert step.effects == (Hide(),)
+
+
+@pytest.mark.parametrize("language", CONTENT.languages)
+def test_the_safe_word_hides_from_every_node(language: str) -> None:
+    for word in CONTENT.safe_words[language]:
+        for node in CONTENT.nodes.values():
+            if node.kind not in (NodeKind.RESULT,):
+                step = engine.step(CONTENT, Position("bg", node.id), Typed(word, fresh=False))
+                assert step.effects[-1] == Hide(), (word, node.id)
+
+
+def test_typed_0_is_112_and_typed_9_hides() -> None:
+    here = Position("bg", HOME)
+    assert engine.step(CONTENT, here, Typed("0")).position.node == DANGER
+    assert engine.step(CONTENT, here, Typed("9")).effects == (Hide(),)
+
+
+def test_a_typed_digit_chooses() -> None:
+    here = Position("bg", HOME)
+    first = engine.screen(CONTENT, here).choices[0]
+    assert engine.step(CONTENT, here, Typed("1")).position == first.to
+
+
+def test_before_the_gate_typed_words_open_nothing_but_112() -> None:
+    for words in ("заповед за защита", "развод", "order", "приемна"):
+        assert engine.step(CONTENT, COVER, Typed(words)).position == COVER
+    assert engine.step(CONTENT, COVER, Typed("той идва, ще ме убие")).position.node == DANGER
+
+
+def test_not_understood_twice_offers_a_human() -> None:
+    here = Position("bg", HOME)
+    once = engine.step(CONTENT, here, Typed("щщщщ ъъъъ"))
+    assert once.position.node == "not_understood"
+    twice = engine.step(CONTENT, once.position, Typed("щщщщ ъъъъ"))
+    assert twice.position.node == "not_understood_again"
+    screen = shown(twice)
+    assert screen is not None
+    assert "talk" in {b.to.node for b in screen.choices}
+
+
+def test_what_she_types_offers_at_most_three_nearest_pages() -> None:
+    step = engine.step(CONTENT, Position("bg", HOME), Typed("искам заповед за защита"))
+    screen = shown(step)
+    assert screen is not None
+    assert step.position.node == "suggest"
+    assert 1 <= len(screen.choices) <= MAX_CHOICES
+
+
+def test_in_a_case_words_go_to_the_desk_and_9_hides() -> None:
+    here = Position("bg", CASE)
+    assert engine.step(CONTENT, here, Typed("Здравейте")).effects == (Relay("Здравейте"),)
+    assert engine.step(CONTENT, here, Typed("Късно е", fresh=False)).effects == (Relay("Късно е"),)
+    assert engine.step(CONTENT, here, Typed("9")).effects == (Relay("9"), Hide())
+    zero = engine.step(CONTENT, here, Typed("0"))
+    assert zero.effects[0] == Relay("0")
+    assert zero.position.node == DANGER
+
+
+def test_in_a_case_a_photo_is_declined_and_elsewhere_explained() -> None:
+    photo = Sent(MediaKind.PHOTO)
+    in_case = engine.step(CONTENT, Position("bg", CASE), photo)
+    assert in_case.effects == (Decline("notice.cannot_take"),)
+    assert engine.step(CONTENT, Position("bg", HOME), photo).position.node == "got_photo"
+    assert engine.step(CONTENT, COVER, photo).position == COVER
+
+
+def test_a_tick_lives_in_the_payload_and_goes_again() -> None:
+    checklist = next(n for n in CONTENT.nodes.values() if n.kind is NodeKind.CHECKLIST)
+    here = Position("bg", checklist.id)
+    screen = engine.screen(CONTENT, here)
+    assert [b.ticked for b in screen.choices[: len(checklist.items)]] == [False] * len(
+        checklist.items
+    )
+    ticked = engine.screen(CONTENT, screen.choices[1].to)
+    assert [b.ticked for b in ticked.choices[: len(checklist.items)]][1] is True
+    assert ticked.choices[1].to == here
+
+
+def test_a_question_answers_in_the_payload_and_the_result_chooses() -> None:
+    results = [n for n in CONTENT.nodes.values() if n.kind is NodeKind.RESULT]
+    assert results
+    for node in results:
+        for row in node.cases:
+            position = Position("bg", node.id)
+            for slot, value in row.when.items():
+                position = position.with_answer(slot, value)
+            assert engine.step(CONTENT, position, Tapped(position)).position.node != node.id
+
+
+def test_opening_a_case_takes_topic_and_municipality_only_if_given() -> None:
+    door = next(n for n in CONTENT.nodes.values() if n.kind is NodeKind.OPEN_CASE)
+    bare = engine.step(CONTENT, COVER, Tapped(Position("tr", door.id)))
+    assert bare.effects[0] == OpenCase("tr", None, None)
+    assert bare.position.node == CASE
+    question = next(n for n in CONTENT.nodes.values() if n.slot == engine.TOPIC_SLOT)
+    given = Position("tr", door.id).with_answer("m", "rse05")
+    given = given.with_answer("t", question.choices[0].value)
+    full = engine.step(CONTENT, COVER, Tapped(given))
+    assert full.effects[0] == OpenCase("tr", question.choices[0].label, "rse05")
+
+
+def test_ending_and_forgetting_are_said_to_the_shell() -> None:
+    kinds = {NodeKind.END_CASE: EndCase(), NodeKind.FORGET: ForgetEverything()}
+    for kind, effect in kinds.items():
+        door = next(n for n in CONTENT.nodes.values() if n.kind is kind)
+        step = engine.step(CONTENT, COVER, Tapped(Position("bg", door.id)))
+        assert step.effects[0] == effect
+
+
+def test_a_deep_link_says_nothing_and_leads_behind_the_gate() -> None:
+    code = engine.link_code("rse05")
+    assert "rse" not in code
+    step = engine.step(CONTENT, COVER, Started(code))
+    screen = shown(step)
+    assert screen is not None
+    assert screen.cover
+    inside = next(n for n in CONTENT.nodes.values() if n.kind is NodeKind.ARRIVE)
+    arrived = engine.step(
+        CONTENT, step.position, Tapped(Position("bg", inside.id, step.position.answers))
+    )
+    assert arrived.position.answer("m") == "rse05"
+    screen = shown(arrived)
+    assert screen is not None
+    assert screen.fill is Fill.RECEPTIONS
+
+
+def test_a_forged_deep_link_opens_the_plain_cover() -> None:
+    assert engine.step(CONTENT, COVER, Started("../../etc")).position == COVER
+
+
+def test_a_button_of_an_older_version_leads_to_the_nearest_living_node() -> None:
+    assert engine.living(CONTENT, Position("bg", "order_that_was_removed")).node == "order"
+    assert engine.living(CONTENT, Position("bg", "nothing_like_it")).node == HOME
+
+
+def test_a_page_whose_fact_has_run_out_shows_the_lines_that_answer() -> None:
+    node = next(n for n in CONTENT.nodes.values() if any(f.startswith("LAW") for f in n.facts))
+    from dataclasses import replace
+
+    late = replace(CONTENT, expired=frozenset(node.facts))
+    step = engine.step(late, COVER, Tapped(Position("bg", node.id)))
+    assert step.position.node == "fact_expired"
+    on_danger = engine.step(
+        replace(CONTENT, expired=frozenset(CONTENT.facts)), COVER, Tapped(Position("bg", DANGER))
+    )
+    assert on_danger.position.node == DANGER

@@ -1,0 +1,92 @@
+"""The whole program on a temporary database, with a stand-in for Telegram, over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from bot.app import Phen, join, serve, utc_now
+from bot.channels.base import Channel
+from bot.settings import Settings
+from bot.storage.migrate import migrate
+from bot.storage.records import Role, StaffMember, StaffState
+from bot.windows import Timing
+from scheduler.model import Reception
+from tests.standins.telegram import TelegramStandIn
+
+PATIENCE = 10.0
+
+
+@dataclass(slots=True)
+class Line:
+    """A running line, as its neighbours see it."""
+
+    phen: Phen
+    telegram: TelegramStandIn
+    url: str
+
+    async def consultant(self, login: str = "maria", alias: str = "Мария") -> StaffMember:
+        """An active account; how one gets in is tested with the accounts."""
+        expires = self.phen.now() + timedelta(days=1)
+        member = await self.phen.store.add_staff(
+            login, alias, {Role.CONSULTANT, Role.STAFF}, login.encode(), expires
+        )
+        await self.phen.store.accept_invite(member.id, "unused", "unused")
+        active = await self.phen.store.staff(member.id)
+        assert active is not None
+        assert active.state is StaffState.ACTIVE
+        return active
+
+    async def reception(self, municipality: str = "rse05", place: str = "Ветово") -> Reception:
+        start = self.phen.now() + timedelta(days=3)
+        planned = Reception("r1", municipality, place, start, start + timedelta(hours=4))
+        await self.phen.store.save_receptions([planned])
+        return planned
+
+
+@asynccontextmanager
+async def running_line(
+    folder: Path,
+    *,
+    timing: Timing | None = None,
+    now: Callable[[], datetime] = utc_now,
+    also: tuple[Channel, ...] = (),
+) -> AsyncIterator[Line]:
+    """Start everything, and stop it as SIGTERM would."""
+    standin = TelegramStandIn()
+    await standin.start()
+    settings = Settings(
+        data_dir=folder, port=0, telegram_token=standin.token, telegram_api=standin.api
+    )
+    await asyncio.to_thread(migrate, settings.database)
+    stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
+    try:
+        async with join(settings, now=now, timing=timing, also=also) as phen:
+            serving = asyncio.create_task(serve(phen, stop, listening=port.set_result))
+            await asyncio.wait({serving, port}, return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                await serving
+            try:
+                yield Line(phen, standin, f"http://127.0.0.1:{port.result()}")
+            finally:
+                stop.set()
+                await serving
+    finally:
+        await standin.stop()
+
+
+async def eventually(what: Callable[[], Awaitable[bool] | bool], patience: float = PATIENCE) -> bool:
+    """Whether something becomes true within `patience` seconds."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + patience
+    while True:
+        told = what()
+        if told if isinstance(told, bool) else await told:
+            return True
+        if loop.time() > until:
+            return False
+        await asyncio.sleep(0.02)

@@ -1,0 +1,222 @@
+"""Her phone, on each channel: what she sees and what she can do, through the real program."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Protocol
+
+import httpx
+
+from bot.channels.console import RULE, ConsoleChannel
+from tests.standins.woman import Woman
+
+_NUMBER = re.compile(r"^\d+\.?\s*")
+_TICK = re.compile(r"^[☐☑]\s*")
+
+
+def bare(label: str) -> str:
+    """A button's words without its number and tick."""
+    return _TICK.sub("", _NUMBER.sub("", label.strip())).strip()
+
+
+@dataclass
+class Look:
+    """What stands on her screen now."""
+
+    text: str = ""
+    labels: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def all(self) -> str:
+        return " ".join(" ".join([self.text, *self.labels, *self.said]).split())
+
+
+class Phone(Protocol):
+    """One woman on one channel."""
+
+    leaves_nothing: bool
+
+    async def opens(self, code: str | None = None) -> None: ...
+    async def taps(self, label: str) -> None: ...
+    async def types(self, text: str) -> None: ...
+    async def look(self) -> Look: ...
+
+
+class TelegramPhone:
+    """A chat in the stand-in."""
+
+    leaves_nothing = True
+
+    def __init__(self, woman: Woman) -> None:
+        self.woman = woman
+
+    async def opens(self, code: str | None = None) -> None:
+        self.woman.starts(code)
+
+    async def taps(self, label: str) -> None:
+        for shown in reversed(self.woman.bot_messages):
+            for row in shown.buttons or []:
+                for button in row:
+                    if bare(button["text"]) == label:
+                        self.woman.taps(button["text"], message=shown)
+                        return
+        raise AssertionError(f"no button {label!r}")
+
+    async def types(self, text: str) -> None:
+        self.woman.types(text)
+
+    async def look(self) -> Look:
+        look = Look()
+        for shown in self.woman.bot_messages:
+            words = shown.caption or shown.text or ""
+            if shown.photo:
+                look.text = f"{look.text} {words}"
+            else:
+                look.said.append(words)
+            look.labels += [bare(b["text"]) for row in shown.buttons or [] for b in row]
+        return look
+
+
+class ConsolePhone:
+    """`phen talk`, with its keyboard and its screen in our hands."""
+
+    leaves_nothing = True
+
+    def __init__(self) -> None:
+        self.lines: asyncio.Queue[str | None] = asyncio.Queue()
+        self.out = io.StringIO()
+        self.channel = ConsoleChannel(self.lines, self.out)
+
+    async def opens(self, code: str | None = None) -> None:
+        self.lines.put_nowait(f"/start {code or ''}")
+
+    async def taps(self, label: str) -> None:
+        frame = self._frame()
+        for line in frame.splitlines():
+            if line.startswith("  ") and bare(line) == label:
+                self.lines.put_nowait(line.strip().partition(".")[0])
+                return
+        for key, mark in re.findall(r"\[(.)\] ([^\[]+)", frame):
+            if mark.strip() == label:
+                self.lines.put_nowait(key)
+                return
+        raise AssertionError(f"no button {label!r} in {frame}")
+
+    async def types(self, text: str) -> None:
+        self.lines.put_nowait(text)
+
+    async def look(self) -> Look:
+        look = Look()
+        for line in self._frame().splitlines():
+            if line.startswith("  "):
+                look.labels.append(bare(line))
+            elif line.startswith("»"):
+                look.said.append(line)
+            elif line.startswith("["):
+                look.labels += [mark.strip() for _, mark in re.findall(r"\[(.)\] ([^\[]+)", line)]
+            elif look.said:
+                look.said[-1] += f" {line}"
+            else:
+                look.text += f" {line}"
+        return look
+
+    def _frame(self) -> str:
+        return self.out.getvalue().rpartition(RULE)[2]
+
+
+class _Page(HTMLParser):
+    """The chat page as she sees it: words, buttons, hidden fields, the log of a case."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.said: list[str] = []
+        self.buttons: list[tuple[str, str]] = []
+        self.fields: dict[str, str] = {}
+        self._stack: list[tuple[str, str]] = []
+        self._button: str | None = None
+        self._label = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {key: value or "" for key, value in attrs}
+        if tag == "input" and given.get("type") == "hidden":
+            self.fields[given["name"]] = given.get("value", "")
+        if tag == "button" and given.get("name") == "p":
+            self._button, self._label = given.get("value", ""), ""
+        if tag == "li" and self._within("log"):
+            self.said.append("")
+        if tag not in ("input", "meta", "link", "br", "img", "path"):
+            self._stack.append((tag, given.get("id", "")))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "button" and self._button is not None:
+            self.buttons.append((bare(self._label), self._button))
+            self._button = None
+        while self._stack and self._stack.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        tags = {tag for tag, _ in self._stack}
+        if tags & {"script", "style", "title", "head"}:
+            return
+        if self._button is not None:
+            self._label += data
+        elif self._within("log"):
+            if self.said:
+                self.said[-1] += f" {data.strip()}"
+        elif self._within("screen") and not self._within("trouble"):
+            self.words.append(data.strip())
+
+    def _within(self, name: str) -> bool:
+        return any(identity == name for _, identity in self._stack)
+
+
+class WebPhone:
+    """A browser without JavaScript: forms and pages. After *hide* it stands elsewhere."""
+
+    leaves_nothing = True
+
+    def __init__(self, url: str) -> None:
+        self.client = httpx.AsyncClient(base_url=url, headers={"Origin": url})
+        self.page = _Page("")
+        self.away = False
+
+    async def opens(self, code: str | None = None) -> None:
+        self._took(await self.client.get("/", params={"start": code} if code else None))
+
+    async def taps(self, label: str) -> None:
+        for words, value in reversed(self.page.buttons):
+            if words == label:
+                return await self._post({"p": value})
+        raise AssertionError(f"no button {label!r} in {self.page.buttons}")
+
+    async def types(self, text: str) -> None:
+        await self._post({"text": text})
+
+    async def look(self) -> Look:
+        if self.page.fields.get("at", "").split(":")[1:2] == ["case"] and not self.away:
+            await self._post({"p": self.page.fields["at"]})
+        if self.away:
+            return Look()
+        labels = [words for words, _ in self.page.buttons]
+        return Look(" ".join(self.page.words), labels, list(self.page.said))
+
+    async def closes(self) -> None:
+        await self.client.aclose()
+
+    async def _post(self, more: dict[str, str]) -> None:
+        said = self.page.said
+        self._took(await self.client.post("/", data={**self.page.fields, **more}))
+        if self.page.fields.get("at", "").split(":")[1:2] == ["case"]:
+            self.page.said[:0] = said
+
+    def _took(self, answer: httpx.Response) -> None:
+        self.away = answer.status_code == 303
+        assert answer.status_code in (200, 303), answer.status_code
+        self.page = _Page("" if self.away else answer.text)

@@ -1,0 +1,188 @@
+"""Reads a transcript and plays it: her phone on one side, the desk on the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from bot.storage.records import StaffMember
+from dialogs.model import HIDE, Language
+from tests.line import Line, eventually
+from tests.phones import Look, Phone
+
+HERE = Path(__file__).parent
+DOOR = ("За мен", None, "Да, сама съм", "Разбрах, продължи")
+_QUOTED = re.compile(r"„([^“]+)“")
+
+
+@dataclass
+class Clock:
+    """The program's clock, which a transcript can move."""
+
+    at: datetime
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+@dataclass
+class Play:
+    """One transcript on one phone in one language."""
+
+    line: Line
+    phone: Phone
+    language: Language
+    clock: Clock
+    consultant: StaffMember
+    where: str = ""
+    handled: set[str] = field(default_factory=set)
+
+    async def run(self, script: Path) -> None:
+        for number, row in enumerate(script.read_text("utf-8").splitlines(), start=1):
+            if row.strip() and not row.startswith("#"):
+                self.where = f"{script.name}:{number}: {row}"
+                await self._act(row.strip())
+
+    async def _act(self, row: str) -> None:
+        quoted = _QUOTED.search(row)
+        words = quoted[1] if quoted else ""
+        verb = _QUOTED.sub("…", row)
+        actions: dict[str, Callable[[], object]] = {
+            "тя отваря линията": lambda: self.phone.opens(),
+            "тя отваря линията с …": lambda: self.phone.opens(words),
+            "тя минава през вратата": self._through_the_door,
+            "тя натиска …": lambda: self._tap(words),
+            "тя натиска своя език": lambda: self._tap(None),
+            "тя пише …": lambda: self.phone.types(words),
+            "тя пише тайната дума": lambda: self.phone.types(
+                self.line.phen.content.safe_words[self.language][0]
+            ),
+            "тя вижда …": lambda: self._sees(words),
+            "тя не вижда …": lambda: self._sees_not(words),
+            "чатът е празен": self._nothing,
+            "на екрана е корицата": self._only_the_cover,
+            "консултантката поема разговора": self._claims,
+            "консултантката затваря разговора": self._closes,
+            "консултантката пише …": lambda: self._replies(words),
+            "консултантката си записва …": lambda: self._notes(words),
+            "консултантката вижда …": lambda: self._desk_sees(words),
+            "консултантката не вижда …": lambda: self._desk_sees_not(words),
+        }
+        if minutes := re.fullmatch(r"минават (\d+) минути", row):
+            return await self._pass(int(minutes[1]))
+        if verb not in actions:
+            raise AssertionError(f"{self.where}: този ред не е познат")
+        done = actions[verb]()
+        if hasattr(done, "__await__"):
+            await done
+
+    # --- she -----------------------------------------------------------------------------------
+
+    async def _through_the_door(self) -> None:
+        for label in DOOR:
+            await self._tap(label)
+
+    async def _tap(self, label: str | None) -> None:
+        wanted = self._labels(label)
+
+        async def there() -> bool:
+            return bool(wanted & set((await self.phone.look()).labels))
+
+        assert await eventually(there), await self._failure(f"no button of {wanted}")
+        labels = (await self.phone.look()).labels
+        await self.phone.taps(next(one for one in labels if one in wanted))
+
+    async def _sees(self, words: str) -> None:
+        async def there() -> bool:
+            return self._stands(words, await self.phone.look())
+
+        assert await eventually(there), await self._failure("not seen")
+
+    async def _sees_not(self, words: str) -> None:
+        assert not self._stands(words, await self.phone.look()), await self._failure("seen")
+
+    async def _nothing(self) -> None:
+        async def empty() -> bool:
+            return not (await self.phone.look()).all
+
+        assert await eventually(empty), await self._failure("something is left")
+
+    async def _only_the_cover(self) -> None:
+        async def covered() -> bool:
+            look = await self.phone.look()
+            return self._stands("рецепти и съвети за дома", look) and not look.said
+
+        assert await eventually(covered), await self._failure("not the cover")
+
+    # --- the desk --------------------------------------------------------------------------------
+
+    async def _claims(self) -> None:
+        async def waiting() -> bool:
+            return bool(await self.line.phen.desk.waiting(self.consultant))
+
+        assert await eventually(waiting), await self._failure("nobody waits")
+        [case] = await self.line.phen.desk.waiting(self.consultant)
+        assert await self.line.phen.desk.claim(self.consultant, case.id)
+
+    async def _case(self) -> str:
+        return (await self.line.phen.desk.mine(self.consultant))[0].id
+
+    async def _closes(self) -> None:
+        await self.line.phen.desk.close(self.consultant, await self._case())
+
+    async def _replies(self, words: str) -> None:
+        await self.line.phen.desk.reply(self.consultant, await self._case(), words, self.where)
+
+    async def _notes(self, words: str) -> None:
+        await self.line.phen.desk.note(self.consultant, await self._case(), words, self.where)
+
+    async def _desk_has(self, words: str) -> bool:
+        view = await self.line.phen.desk.open(self.consultant, await self._case())
+        return any(words in message.text for message in view.messages)
+
+    async def _desk_sees(self, words: str) -> None:
+        assert await eventually(lambda: self._desk_has(words)), await self._failure("not there")
+
+    async def _desk_sees_not(self, words: str) -> None:
+        assert not await self._desk_has(words), await self._failure("there")
+
+    async def _pass(self, minutes: int) -> None:
+        self.clock.at += timedelta(minutes=minutes)
+        await self.line.phen.handover.tick()
+
+    # --- words in her language --------------------------------------------------------------------
+
+    def _say(self, text_id: str) -> str:
+        texts = self.line.phen.texts
+        return texts.say(self.language, text_id)
+
+    def _labels(self, label: str | None) -> set[str]:
+        if label is None:
+            return {self._say("language.name")}
+        same = [t.id for t in self.line.phen.content.texts.values() if t.text.strip() == label]
+        return {self._say(text_id) for text_id in same} or {label}
+
+    def _stands(self, words: str, look: Look) -> bool:
+        """Content words stand in her language; other words (a place, an answer) as they are."""
+        found = [t.id for t in self.line.phen.content.texts.values() if words in _flat(t.text)]
+        seen = _flat(look.all)
+        if not found:
+            return words in seen
+        return any(_flat(self._say(text_id)) in seen for text_id in found)
+
+    async def _failure(self, why: str) -> str:
+        return f"{self.where}: {why}; her screen: {await self.phone.look()}"
+
+
+def scripts() -> list[Path]:
+    return sorted(HERE.glob("*.txt"))
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+__all__ = ["HIDE", "Clock", "Play", "scripts"]
