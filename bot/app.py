@@ -99,16 +99,18 @@ async def join(
     to a server: what that server is doing is left alone.
     """
     content, texts = open_content()
-    vault = Vault.open(settings.key_file, create=True)
+    vault = Vault.open(settings.key_file)
     store = await Store.open(settings.database, vault, now)
     try:
         phen = _joined(settings, content, texts, vault, store, now, timing or Timing(), also)
         if not beside:
             await store.recover()
             await store.nobody_present()
-        yield phen
-        for channel in phen.channels.values():
-            await channel.close()
+        try:
+            yield phen
+        finally:
+            for channel in phen.channels.values():
+                await channel.close()
     finally:
         await store.close()
 
@@ -266,14 +268,16 @@ async def serve(
     clock = _clock(phen)
     work = [asyncio.create_task(phen.delivery.run()), *_intakes(phen)]
     serving = asyncio.create_task(server.serve([listener]))
+    serving.add_done_callback(lambda _: stop.set())
     clock.start()
     listening(listener.getsockname()[1])
     log.event("started")
     try:
-        await asyncio.wait({asyncio.create_task(stop.wait()), serving}, return_when="FIRST_COMPLETED")
+        await stop.wait()
     finally:
         log.event("stopping")
         clock.stop()
+        await clock.finish(1)
         for task in work[1:]:
             task.cancel()
         await asyncio.gather(*work[1:], return_exceptions=True)
@@ -324,7 +328,7 @@ def _clock(phen: Phen) -> Clock:
     async def tidy() -> None:
         await remove_old(phen.store, phen.windows, phen.now())
 
-    clock = Clock()
+    clock = Clock(failed=lambda name, error: log.alarm("tick_failed", error))
     clock.every(TICK_SECONDS, phen.handover.tick, "waiting")
     clock.every(600, tidy, "old messages")
     clock.every(3600, purge, "retention")

@@ -10,6 +10,7 @@ import secrets
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -26,7 +27,7 @@ from bot.channels.console import ConsoleChannel
 from bot.demo import LOGINS, PASSWORD, Demo, NotADemo, settings_for
 from bot.desk.accounts import AccountError
 from bot.privacy import redact
-from bot.privacy.vault import VaultError
+from bot.privacy.vault import Vault, VaultError
 from bot.settings import Settings, SettingsWrong
 from bot.storage.migrate import migrate as bring_up_to_date
 from bot.storage.records import Role, StoreError
@@ -85,11 +86,14 @@ def _settings() -> Settings:
     return settings
 
 
-def _make_folder(settings: Settings) -> None:
+def _prepare(settings: Settings) -> None:
+    """The data folder, an up-to-date database, and the master key of a new one."""
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError:
         raise Mistake("PHEN_DATA_DIR: the folder cannot be made; check its rights.") from None
+    is_new = bring_up_to_date(settings.database)
+    Vault.open(settings.key_file, create=is_new)
 
 
 def _with_store(work: Callable[[Phen], Awaitable[T]]) -> T:
@@ -133,8 +137,7 @@ def talk(
 async def _serve(settings: Settings, *, with_demo: bool) -> None:
     stop = until_signalled()
     redact.install_loop_handler(asyncio.get_running_loop())
-    _make_folder(settings)
-    await asyncio.to_thread(bring_up_to_date, settings.database)
+    await asyncio.to_thread(_prepare, settings)
     async with join(settings) as phen:
         demo_logins = Demo(phen.store, phen.accounts) if with_demo else None
         if demo_logins is not None:
@@ -161,7 +164,7 @@ async def _talk(start: str | None) -> None:
     redact.configure_logging("ERROR")
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder))
-        await asyncio.to_thread(bring_up_to_date, settings.database)
+        await asyncio.to_thread(_prepare, settings)
         lines: asyncio.Queue[str | None] = asyncio.Queue()
         console = ConsoleChannel(lines, sys.stdout, start)
         async with join(settings, also=[console]) as phen:
@@ -181,8 +184,7 @@ async def _read_lines(lines: asyncio.Queue[str | None]) -> None:
 def migrate() -> None:
     """Bring the database up to date. Example: phen migrate"""
     settings = _settings()
-    _make_folder(settings)
-    bring_up_to_date(settings.database)
+    _prepare(settings)
     typer.echo("The database is up to date.")
 
 
@@ -209,7 +211,7 @@ def check(
     day = on.date() if on is not None else datetime.now(SOFIA).date()
     problems = content_tools.problems(day)
     if form == "json":
-        typer.echo(json.dumps([problem.as_dict() for problem in problems], ensure_ascii=False))
+        typer.echo(json.dumps([asdict(problem) for problem in problems], ensure_ascii=False))
     else:
         for problem in problems:
             typer.echo(str(problem))
@@ -297,10 +299,10 @@ def import_receptions(file: Annotated[Path, typer.Argument(help="A CSV file.")])
 def export_receptions(
     file: Annotated[Path | None, typer.Argument(help="Standard output when left out.")] = None,
 ) -> None:
-    """Write all receptions as CSV. Example: phen receptions export plan.csv"""
+    """Write the coming receptions as CSV. Example: phen receptions export plan.csv"""
 
     async def read(phen: Phen) -> str:
-        return exchange.write_csv(await phen.store.receptions(), phen.places)
+        return exchange.write_csv(await phen.store.receptions(since=phen.now()), phen.places)
 
     text = _with_store(read)
     if file is None:

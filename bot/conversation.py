@@ -312,6 +312,8 @@ class Conversation:
             await self._handover.relay(case, text, incoming.key, incoming.handle)
         except CaseClosed:
             return await self._show(who, self._screen(Position(case.language, TALK)))
+        if incoming.position is not None:  # her page itself says that it stands open
+            return self._windows.opened(who)
         window = self._windows.get(who)
         if window is not None and window.open:
             return self._windows.touch(who)

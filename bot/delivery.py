@@ -95,10 +95,10 @@ class Delivery:
             if due.case_id not in self._under_way and due.channel in self._channels:
                 task = asyncio.create_task(self._deliver(due))
                 self._under_way[due.case_id] = task
-                task.add_done_callback(lambda _, case_id=due.case_id: self._done(case_id))
+                task.add_done_callback(self._done)
 
-    def _done(self, case_id: str) -> None:
-        self._under_way.pop(case_id, None)
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._under_way = {case: one for case, one in self._under_way.items() if one is not task}
         self.wake()
 
     async def _deliver(self, due: Due) -> None:

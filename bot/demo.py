@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pyotp
 
-from bot.desk.accounts import Accounts
+from bot.desk.accounts import Accounts, unspent_code
 from bot.settings import Settings
 from bot.storage.records import Role
 from bot.storage.store import Store
@@ -85,7 +85,7 @@ class Demo:
         for login in LOGINS:
             found = await self._store.credentials(login)
             if found is not None:
-                code = pyotp.TOTP(found.totp_secret).at(now)
+                code = unspent_code(found, now)
                 logins.append(Login(login, PASSWORD, code))
         return logins
 
@@ -97,9 +97,17 @@ def sample(now: datetime) -> list[Reception]:
 
 
 def _reception(number: int, row: dict[str, str], now: datetime) -> Reception:
-    day = now.astimezone(SOFIA).date() + timedelta(days=int(row.pop("in_days")))
+    day = now.astimezone(SOFIA).date() + timedelta(days=int(row["in_days"]))
     start, end = (
-        datetime.combine(day, time.fromisoformat(row.pop(key)), SOFIA) for key in ("start", "end")
+        datetime.combine(day, time.fromisoformat(row[key]), SOFIA) for key in ("start", "end")
     )
-    empty = Reception(f"demo-{number}", row.pop("municipality"), row.pop("place"), start, end)
-    return replace(empty, **row)
+    return Reception(
+        id=f"demo-{number}",
+        municipality=row["municipality"],
+        place=row["place"],
+        start=start,
+        end=end,
+        landmark=row["landmark"],
+        attends=row["attends"],
+        public_name=row["public_name"],
+    )

@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 
 from bot.channels.base import Handle
 from bot.live import Changes
+from bot.privacy.retention import SILENCE
 from bot.storage.records import Case, CaseState
 from bot.storage.store import Store
 from bot.texts import Texts
 from bot.windows import Who
 from dialogs.model import Language, TextId
 
-SILENT_AFTER = timedelta(hours=24)
 WAITING_NOTICES: tuple[tuple[timedelta, TextId], ...] = (
     (timedelta(minutes=2), "notice.waiting_short"),
     (timedelta(minutes=15), "notice.waiting_long"),
@@ -92,8 +92,8 @@ class Handover:
         return case
 
     async def remembers(self, who: Who) -> bool:
-        """Whether something is kept that she may come back to."""
-        return await self._open_or_unread(who) is not None
+        """Whether something is kept that she may come back to, or have deleted."""
+        return await self._store.knows(who.channel, who.address)
 
     async def absent(self, who: Who) -> None:
         """Her window is covered or gone: from now on everything is held."""
@@ -110,7 +110,7 @@ class Handover:
             self._changes.notify()
 
     async def forget(self, who: Who) -> list[Handle]:
-        """Delete all that is stored about her; returns what is still to be removed from the chat."""
+        """Delete all that is stored about her; returns what still stands in her chat."""
         handles = await self._store.forget(who.channel, who.address)
         self._changes.notify()
         return handles
@@ -125,7 +125,7 @@ class Handover:
         for case in await self._store.open_cases():
             if case.state is CaseState.WAITING:
                 await self._tell_waiting(case, now)
-        for case in await self._store.silent_cases(now - SILENT_AFTER):
+        for case in await self._store.silent_cases(now - SILENCE):
             notice = self._texts.say(case.language, "notice.silent_closed")
             await self._store.close_case(case.id, notice, f"silent:{case.id}")
             self._changes.notify()

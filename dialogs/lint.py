@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -37,7 +37,7 @@ class LegalPart(Part):
     """A legal word, and the words one of which must explain it on the same screen."""
 
     word: str
-    means: list[str] = []
+    means: tuple[str, ...] = Field(default=(), strict=False)
 
 
 class Rules(Part):
@@ -134,7 +134,8 @@ def has(phrase: str, text: str) -> bool:
 @lru_cache(maxsize=4096)
 def _phrase(phrase: str) -> re.Pattern[str]:
     parts = [re.escape(part).replace(r"\*", r"\w*") for part in phrase.split()]
-    return re.compile(rf"(?<!\w){r'\s+'.join(parts)}(?!\w)", re.IGNORECASE)
+    spaced = r"\s+".join(parts)
+    return re.compile(rf"(?<!\w){spaced}(?!\w)", re.IGNORECASE)
 
 
 def abbreviations(rules: Rules, language: Language) -> frozenset[str]:

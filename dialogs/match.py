@@ -22,6 +22,7 @@ MAX_LENGTH = 1000
 _MAX_WORDS = 200
 _NEAR_ENOUGH = 82.0
 _WORD_ALIKE = 78.0
+_TURNED = 2
 _FILLER = 3
 """Words shorter than this say little about what she means."""
 
@@ -31,7 +32,7 @@ _CYRILLIC = str.maketrans(
     | {"ı": "i", "ß": "ss", "æ": "ae", "ø": "o", "ł": "l", "đ": "d"}
 )
 _TYPED = str.maketrans({"4": "ch", "6": "sh", "q": "ya", "w": "v", "x": "h"})
-_SOUNDS = (("zh", "j"), ("ts", "c"), ("kh", "h"))
+_SOUNDS = (("zh", "j"), ("ts", "c"), ("kh", "h"), ("sht", "st"))
 _TOKEN = re.compile(r"[a-z0-9]+")
 _REPEATED = re.compile(r"([a-z])\1+")
 
@@ -128,12 +129,16 @@ def _alike(typed: str, known: str, *, first: bool = True) -> bool:
 
 
 def _holds(words: Sequence[str], phrase: Sequence[str]) -> bool:
-    """Whether the phrase stands in the words, in its order, or written as one word."""
+    """Whether the phrase stands in the words, in its order, or written as one word.
+
+    Two words may be turned around: "бие ме", "той ме бие".
+    """
     size = len(phrase)
     if not size:
         return False
-    windows = (words[n : n + size] for n in range(len(words) - size + 1))
-    if any(all(map(_alike, window, phrase)) for window in windows):
+    windows = [words[n : n + size] for n in range(len(words) - size + 1)]
+    orders = [phrase, phrase[::-1]] if size == _TURNED else [phrase]
+    if any(all(map(_alike, window, order)) for window in windows for order in orders):
         return True
     joined = "".join(phrase)
     return size > 1 and len(joined) > 6 and any(_alike(word, joined) for word in words)
@@ -179,6 +184,8 @@ def _likeness(typed: str, known: str) -> float:
     """0 to 100: of the same word, also with another ending."""
     if typed == known:
         return 100.0
+    if len(known) == _FILLER and typed.startswith(known) and len(typed) <= len(known) + 2:
+        return 90.0  # съд, съда, съдът
     if min(len(typed), len(known)) < 4:
         return 0.0
     stem = max(4, len(known) - 2)

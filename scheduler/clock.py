@@ -6,9 +6,10 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC
+from functools import partial
 from pathlib import Path
-from typing import cast
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
@@ -19,7 +20,7 @@ Failed = Callable[[str, Exception], None]
 """Is told the name of a job and what it raised."""
 
 PATIENCE = 10.0
-"""Seconds that `Clock.stop` waits for jobs that are under way."""
+"""Seconds that `Clock.finish` waits for jobs that are under way."""
 
 
 class Clock:
@@ -32,7 +33,8 @@ class Clock:
 
     def __init__(self, failed: Failed | None = None) -> None:
         self._failed = failed or log_failure
-        self._calls: dict[asyncio.Task[object], asyncio.Task[object]] = {}  # tick -> its call
+        self._calls: set[asyncio.Task[object]] = set()
+        self._stopped = False
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -53,31 +55,33 @@ class Clock:
         """Begin to tick, in the running event loop."""
         self._scheduler.start()
 
-    async def stop(self, patience: float = PATIENCE) -> None:
-        """No tick begins any more; jobs under way get `patience` seconds, then are cancelled.
+    def stop(self) -> None:
+        """No tick begins any more; jobs under way go on, `finish` waits for them.
 
         Does nothing on a clock that does not run.
         """
-        if not self._scheduler.running:
-            return
-        self._scheduler.pause()
-        await asyncio.sleep(0)  # a tick that was just due has begun by now
-        if ticks := set(self._calls):
-            _, late = await asyncio.wait(ticks, timeout=patience)
-            for tick in late:
-                self._calls[tick].cancel()
-            await asyncio.gather(*late)
-        self._scheduler.shutdown(wait=False)
-        await asyncio.sleep(0)  # the scheduler puts its own end into the loop's queue
+        if self._scheduler.running and not self._stopped:
+            self._stopped = True
+            self._scheduler.pause()
+            self._scheduler.shutdown(wait=False)
+
+    async def finish(self, patience: float = PATIENCE) -> None:
+        """After `stop`: give jobs under way `patience` seconds to end, then cancel them."""
+        if calls := set(self._calls):
+            _, late = await asyncio.wait(calls, timeout=patience)
+            for call in late:
+                call.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def _tick(self, job: Job, name: str) -> None:
         call: asyncio.Task[object] = asyncio.ensure_future(_call(job))
-        tick = cast("asyncio.Task[object]", asyncio.current_task())
-        self._calls[tick] = call
-        try:
+        self._calls.add(call)
+        call.add_done_callback(partial(self._ended, name))
+        with suppress(asyncio.CancelledError):  # the scheduler's end is not the job's
             await asyncio.wait({call})
-        finally:
-            del self._calls[tick]
+
+    def _ended(self, name: str, call: asyncio.Task[object]) -> None:
+        self._calls.discard(call)
         error = None if call.cancelled() else call.exception()
         if isinstance(error, Exception):
             self._failed(name, error)

@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from bot.app import Phen, join, serve, utc_now
 from bot.channels.base import Channel
+from bot.privacy.vault import Vault
 from bot.settings import Settings
 from bot.storage.migrate import migrate
 from bot.storage.records import Role, StaffMember, StaffState
@@ -19,6 +21,7 @@ from scheduler.model import Reception
 from tests.standins.telegram import TelegramStandIn
 
 PATIENCE = 10.0
+SOFIA = ZoneInfo("Europe/Sofia")
 
 
 @dataclass(slots=True)
@@ -42,7 +45,8 @@ class Line:
         return active
 
     async def reception(self, municipality: str = "rse05", place: str = "Ветово") -> Reception:
-        start = self.phen.now() + timedelta(days=3)
+        day = self.phen.now().astimezone(SOFIA) + timedelta(days=3)
+        start = day.replace(hour=10, minute=0, second=0, microsecond=0)
         planned = Reception("r1", municipality, place, start, start + timedelta(hours=4))
         await self.phen.store.save_receptions([planned])
         return planned
@@ -63,6 +67,7 @@ async def running_line(
         data_dir=folder, port=0, telegram_token=standin.token, telegram_api=standin.api
     )
     await asyncio.to_thread(migrate, settings.database)
+    Vault.open(settings.key_file, create=True)
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
     try:
         async with join(settings, now=now, timing=timing, also=also) as phen:

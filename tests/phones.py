@@ -14,7 +14,7 @@ import httpx
 from bot.channels.console import RULE, ConsoleChannel
 from tests.standins.woman import Woman
 
-_NUMBER = re.compile(r"^\d+\.?\s*")
+_NUMBER = re.compile(r"^\d\.?\s+")
 _TICK = re.compile(r"^[☐☑]\s*")
 
 
@@ -39,18 +39,15 @@ class Look:
 class Phone(Protocol):
     """One woman on one channel."""
 
-    leaves_nothing: bool
-
     async def opens(self, code: str | None = None) -> None: ...
     async def taps(self, label: str) -> None: ...
     async def types(self, text: str) -> None: ...
     async def look(self) -> Look: ...
+    async def closes(self) -> None: ...
 
 
 class TelegramPhone:
     """A chat in the stand-in."""
-
-    leaves_nothing = True
 
     def __init__(self, woman: Woman) -> None:
         self.woman = woman
@@ -81,11 +78,12 @@ class TelegramPhone:
             look.labels += [bare(b["text"]) for row in shown.buttons or [] for b in row]
         return look
 
+    async def closes(self) -> None:
+        """The stand-in keeps the chat."""
+
 
 class ConsolePhone:
     """`phen talk`, with its keyboard and its screen in our hands."""
-
-    leaves_nothing = True
 
     def __init__(self) -> None:
         self.lines: asyncio.Queue[str | None] = asyncio.Queue()
@@ -101,7 +99,7 @@ class ConsolePhone:
             if line.startswith("  ") and bare(line) == label:
                 self.lines.put_nowait(line.strip().partition(".")[0])
                 return
-        for key, mark in re.findall(r"\[(.)\] ([^\[]+)", frame):
+        for key, mark in re.findall(r"\[(.)\] ([^\[\n]+)", frame):
             if mark.strip() == label:
                 self.lines.put_nowait(key)
                 return
@@ -118,12 +116,15 @@ class ConsolePhone:
             elif line.startswith("»"):
                 look.said.append(line)
             elif line.startswith("["):
-                look.labels += [mark.strip() for _, mark in re.findall(r"\[(.)\] ([^\[]+)", line)]
+                look.labels += [mark.strip() for _, mark in re.findall(r"\[(.)\] ([^\[\n]+)", line)]
             elif look.said:
                 look.said[-1] += f" {line}"
             else:
                 look.text += f" {line}"
         return look
+
+    async def closes(self) -> None:
+        self.lines.put_nowait(None)
 
     def _frame(self) -> str:
         return self.out.getvalue().rpartition(RULE)[2]
@@ -158,8 +159,9 @@ class _Page(HTMLParser):
         if tag == "button" and self._button is not None:
             self.buttons.append((bare(self._label), self._button))
             self._button = None
-        while self._stack and self._stack.pop()[0] != tag:
-            pass
+        if any(tag == opened for opened, _ in self._stack):
+            while self._stack.pop()[0] != tag:
+                pass
 
     def handle_data(self, data: str) -> None:
         tags = {tag for tag, _ in self._stack}
@@ -179,8 +181,6 @@ class _Page(HTMLParser):
 
 class WebPhone:
     """A browser without JavaScript: forms and pages. After *hide* it stands elsewhere."""
-
-    leaves_nothing = True
 
     def __init__(self, url: str) -> None:
         self.client = httpx.AsyncClient(base_url=url, headers={"Origin": url})

@@ -11,12 +11,10 @@ import asyncio
 import json
 import logging
 import random
-import re
-from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import Enum, auto
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,7 +30,7 @@ from telegram import (
     Message,
     Update,
 )
-from telegram.constants import ChatMemberStatus, ChatType, MessageAttachmentType
+from telegram.constants import ChatMemberStatus, ChatType
 from telegram.error import (
     BadRequest,
     ChatMigrated,
@@ -59,13 +57,14 @@ from bot.channels.base import (
     Unknown,
     Unsent,
 )
+from bot.channels.chats import BATCH, Chats, Declined, Why
 from bot.channels.http import Answer, AnswerLost, Http, NothingLeft, Upload
-from bot.channels.pace import Gate, Lane
-from bot.channels.pictures import MediaIds, Picture, Pictures
+from bot.channels.pictures import MediaIds, Pictures
 from bot.channels.polling import LATE, Backoff, Poller, is_recent
+from bot.channels.updates import bare, medium_of, words_of
 from bot.privacy.redact import EventLog
 from dialogs import payload
-from dialogs.model import DANGER, HIDE, Event, MediaKind, Sent, Started, Tapped, Typed
+from dialogs.model import Sent, Tapped
 
 LIMITS = Limits(
     text=4000,  # of 4096: the rest is for the line that names who speaks
@@ -86,11 +85,8 @@ COVER_PICTURE = "cover"
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0
 NO_RETRY_AFTER = 5.0
-BATCH = 100
-MAX_STANDING = 2000
+FILE_NAME = "picture.png"
 
-_START = re.compile(r"/start(?:@\w+)?(?:\s+(?P<code>\S.*?))?\s*", re.DOTALL)
-_CODE = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _MUTE = logging.Logger("telegram", logging.CRITICAL + 1)
 """Stands in for the library's logger, which writes every call with its text and its ids."""
 _log = EventLog("telegram")
@@ -203,7 +199,7 @@ def _object(body: bytes) -> dict[str, Any] | None:
 
 def _seconds(told: object) -> float:
     try:
-        return max(float(str(told)), 1.0)
+        return min(max(1.0, float(str(told))), 86400.0)
     except ValueError:
         return NO_RETRY_AFTER
 
@@ -219,24 +215,6 @@ class _Bot(Bot):
 
 
 # --- what Telegram's errors mean ---------------------------------------------------------
-
-
-class Why(Enum):
-    """The refusals that we have an answer to."""
-
-    SAME = auto()  # it looks like that already
-    NO_EDIT = auto()  # that message is not there or cannot be edited
-    NOT_THERE = auto()
-    FILE = auto()  # a file id that is no longer taken
-    OTHER = auto()
-
-
-class Declined(Refused):
-    """A 400, with what can be done about it, without Telegram's words."""
-
-    def __init__(self, why: Why) -> None:
-        super().__init__(why.name)
-        self.why = why
 
 
 class WebhookSet(Unsent):
@@ -281,53 +259,67 @@ def verdict(error: Exception) -> SendError:
             return Unknown()
 
 
-# --- what came in ------------------------------------------------------------------------
-
-_KINDS = {
-    MessageAttachmentType.PHOTO: MediaKind.PHOTO,
-    MessageAttachmentType.VOICE: MediaKind.VOICE,
-    MessageAttachmentType.VIDEO_NOTE: MediaKind.VOICE,
-    MessageAttachmentType.AUDIO: MediaKind.VOICE,
-    MessageAttachmentType.CONTACT: MediaKind.CONTACT,
-    MessageAttachmentType.VENUE: MediaKind.LOCATION,
-    MessageAttachmentType.LOCATION: MediaKind.LOCATION,
-}
+# --- what goes out -----------------------------------------------------------------------
 
 
-_DATED = ("message", "edited_message", "callback_query")
+class _Calls:
+    """The calls of `Chats`, each answered or turned into a verdict."""
 
+    def __init__(self, bot: Bot) -> None:
+        self._bot = bot
 
-def _with_sane_dates(part: dict[str, Any]) -> dict[str, Any]:
-    """Dates that are missing or absurd become very old ones: not fresh, but readable."""
-    sane = {key: _with_sane_dates(each) if key in _DATED else each for key, each in part.items()}
-    if "message_id" in sane:
-        sane.setdefault("date", 1)
-    for key in ("date", "edit_date"):
-        told = part.get(key)
-        if key in sane and not (type(told) is int and 0 <= told < 2**32):
-            sane[key] = 1
-    return sane
+    async def say(self, chat: int, message: Outgoing) -> int:
+        text = f"{message.author}:\n{message.text}" if message.author else message.text
+        sent = await _ask(
+            self._bot.send_message(
+                chat,
+                text,
+                reply_markup=_keyboard(message),
+                disable_notification=message.silent,
+                protect_content=True,
+                link_preview_options=LinkPreviewOptions(is_disabled=True),
+            )
+        )
+        return sent.message_id
 
+    async def show_picture(
+        self, chat: int, media: str | bytes, message: Outgoing
+    ) -> tuple[int, str | None]:
+        sent = await _ask(
+            self._bot.send_photo(
+                chat,
+                media,
+                caption=message.text,
+                reply_markup=_keyboard(message),
+                disable_notification=message.silent,
+                protect_content=True,
+                filename=FILE_NAME,
+            )
+        )
+        return sent.message_id, sent.photo[-1].file_id if sent.photo else None
 
-def _words(text: str, fresh: bool) -> Event:
-    """Her text as plain text; only /start is a command here."""
-    plain = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if start := _START.fullmatch(plain):
-        code = start["code"]
-        return Started(code if code and _CODE.fullmatch(code) else None)
-    return Typed(plain, fresh)
+    async def edit_picture(
+        self, chat: int, number: int, media: str | bytes, message: Outgoing
+    ) -> tuple[int, str | None]:
+        picture = InputMediaPhoto(media, caption=message.text, filename=FILE_NAME)
+        sent = await _ask(
+            self._bot.edit_message_media(picture, chat, number, reply_markup=_keyboard(message))
+        )
+        photo = sent.photo if isinstance(sent, Message) else ()
+        return number, photo[-1].file_id if photo else None
 
+    async def edit_text(self, chat: int, number: int, message: Outgoing) -> None:
+        await _ask(
+            self._bot.edit_message_caption(
+                chat, number, caption=message.text, reply_markup=_keyboard(message)
+            )
+        )
 
-def _event(message: Message, fresh: bool) -> Event | None:
-    """What she did, without what it was: no medium is fetched, no sender, no origin."""
-    if message.text is not None:
-        return _words(message.text, fresh)
-    for attribute, kind in _KINDS.items():
-        if message[attribute]:
-            return Sent(kind, fresh)
-    if message.effective_attachment or message.checklist:
-        return Sent(MediaKind.OTHER, fresh)
-    return None  # a note of Telegram's own: pinned, timer set
+    async def delete(self, chat: int, numbers: Sequence[int]) -> None:
+        if len(numbers) == 1:
+            await _ask(self._bot.delete_message(chat, numbers[0]))
+        else:
+            await _ask(self._bot.delete_messages(chat, list(numbers)))
 
 
 # --- the channel -------------------------------------------------------------------------
@@ -362,10 +354,9 @@ class TelegramChannel:
             request=self._requests[0],
             get_updates_request=self._requests[1],
         )
-        self._pictures = Pictures(self.name, pictures, media, COVER_PICTURE)
+        covered = Pictures(self.name, pictures, media, COVER_PICTURE)
+        self._chats = Chats(_Calls(self._bot), covered)
         self._profile, self._now, self._random = profile, now, random
-        self._gate: Gate | None = None
-        self._standing: OrderedDict[tuple[int, int], str] = OrderedDict()
         self._aside: set[asyncio.Task[None]] = set()
 
     async def run(self, intake: Intake) -> None:
@@ -388,35 +379,31 @@ class TelegramChannel:
         """Show a message; a window is a picture with its text, edited in place."""
         chat = _number(address)
         if not message.window:
-            return await self._say(chat, message)
-        picture = await self._pictures.named(message.picture)
-        if window is not None and await self._edit(chat, _number(window), message, picture):
-            return window
-        handle = await self._show_new(chat, message, picture)
-        if window is not None:
-            self._beside(self._delete(chat, [_number(window)]))
-        return handle
+            return str(await self._chats.say(chat, message))
+        old = None if window is None else _number(window)
+        new = await self._chats.show(chat, message, old)
+        if old is not None and new != old:
+            self._beside(self._chats.remove(chat, [old]))
+        return str(new)
 
     async def remove(self, address: Address, handles: Sequence[Handle]) -> None:
-        """Remove messages. What is too old to be removed and is ours becomes the bare cover.
+        """Remove messages. What is over 48 hours old and is ours becomes the bare cover.
 
-        Raises `Refused`, after all else was removed, when something of hers is too old.
+        Raises `Refused`, after all else was done, when something of hers is too old.
         """
-        chat = _number(address)
         numbers = sorted({_number(handle) for handle in handles})
-        for old in await self._delete(chat, numbers):
-            await self._blank(chat, old)
+        await self._chats.remove(_number(address), numbers)
 
     async def sweep(self, address: Address, newest: Handle | None) -> None:
         """Remove what stands among the newest hundred messages; what is too old is covered."""
         if newest is None:
             return
-        chat, last = _number(address), _number(newest)
-        for old in await self._delete(chat, range(max(last - BATCH + 1, 1), last + 1)):
-            try:
-                await self._blank(chat, old)
-            except Refused:
-                continue
+        last = _number(newest)
+        numbers = range(max(last - BATCH + 1, 1), last + 1)
+        try:
+            await self._chats.remove(_number(address), numbers)
+        except Refused:
+            return
 
     async def close(self) -> None:
         """Close the connections."""
@@ -440,7 +427,7 @@ class TelegramChannel:
 
     def _read(self, intake: Intake, raw: dict[str, Any], prompt: bool) -> Incoming | None:
         """One raw update as something for the conversation, or None when it is not for it."""
-        update = Update.de_json(_with_sane_dates(raw))
+        update = Update.de_json(bare(raw))
         if update.callback_query:
             self._beside(_ask(self._bot.answer_callback_query(update.callback_query.id)))
         chat = update.effective_chat
@@ -459,8 +446,12 @@ class TelegramChannel:
             return Incoming(self.name, address, self._tapped(query, prompt), key, window=handle)
         if message := update.message:
             fresh = is_recent(message.date, self._now(), LATE)
-            if event := _event(message, fresh):
-                return Incoming(self.name, address, event, key, handle=str(message.message_id))
+            handle = str(message.message_id)
+            if message.text is not None:
+                event = words_of(message.text, fresh)
+                return Incoming(self.name, address, event, key, handle=handle)
+            if kind := medium_of(raw["message"]):
+                return Incoming(self.name, address, Sent(kind, fresh), key, handle=handle)
         return None
 
     def _tapped(self, query: CallbackQuery, prompt: bool) -> Tapped:
@@ -475,151 +466,7 @@ class TelegramChannel:
             self._note("group_left")
             self._beside(_ask(self._bot.leave_chat(chat)))
 
-    # --- out
-
-    async def _say(self, chat: int, message: Outgoing) -> Handle:
-        text = f"{message.author}:\n{message.text}" if message.author else message.text
-        sent = await self._send(
-            chat,
-            Lane.CASE,
-            lambda: self._bot.send_message(
-                chat,
-                text,
-                reply_markup=_keyboard(message),
-                disable_notification=message.silent,
-                protect_content=True,
-                link_preview_options=LinkPreviewOptions(is_disabled=True),
-            ),
-        )
-        return str(sent.message_id)
-
-    async def _show_new(self, chat: int, message: Outgoing, picture: Picture) -> Handle:
-        sent = await self._with_media(
-            picture,
-            lambda media: self._send(
-                chat,
-                _lane(message),
-                lambda: self._bot.send_photo(
-                    chat,
-                    media,
-                    caption=message.text,
-                    reply_markup=_keyboard(message),
-                    disable_notification=message.silent,
-                    protect_content=True,
-                    filename="picture.png",
-                ),
-            ),
-        )
-        self._stands(chat, sent.message_id, picture)
-        return str(sent.message_id)
-
-    async def _edit(self, chat: int, window: int, message: Outgoing, picture: Picture) -> bool:
-        """Put the message into the window; False when that message cannot be edited."""
-        same = self._standing.pop((chat, window), None) == picture.digest
-        try:
-            if same:
-                await self._edit_text(chat, window, message)
-            else:
-                await self._edit_all(chat, window, message, picture)
-        except Declined as refusal:
-            if refusal.why is Why.NO_EDIT:
-                return False
-            if refusal.why is not Why.SAME:
-                raise
-        self._stands(chat, window, picture)
-        return True
-
-    async def _edit_text(self, chat: int, window: int, message: Outgoing) -> None:
-        await self._send(
-            chat,
-            _lane(message),
-            lambda: self._bot.edit_message_caption(
-                chat, window, caption=message.text, reply_markup=_keyboard(message)
-            ),
-        )
-
-    async def _edit_all(self, chat: int, window: int, message: Outgoing, picture: Picture) -> None:
-        await self._with_media(
-            picture,
-            lambda media: self._send(
-                chat,
-                _lane(message),
-                lambda: self._bot.edit_message_media(
-                    InputMediaPhoto(media, caption=message.text, filename="picture.png"),
-                    chat,
-                    window,
-                    reply_markup=_keyboard(message),
-                ),
-            ),
-        )
-
-    async def _blank(self, chat: int, old: int) -> None:
-        """Turn a message of ours that cannot be removed any more into the bare cover."""
-        cover = await self._pictures.named(None)
-        try:
-            await self._edit_all(chat, old, Outgoing("", "", cover=True), cover)
-        except Declined as refusal:
-            if refusal.why is not Why.SAME:
-                raise
-
-    async def _delete(self, chat: int, numbers: Sequence[int]) -> list[int]:
-        """Remove messages, each at most 48 hours old; return those that were refused.
-
-        One that is too old makes Telegram refuse the whole batch: then it is halved.
-        """
-        if not numbers:
-            return []
-        if len(numbers) > BATCH:
-            first = await self._delete(chat, numbers[:BATCH])
-            return first + await self._delete(chat, numbers[BATCH:])
-        for number in numbers:
-            self._standing.pop((chat, number), None)
-        try:
-            if len(numbers) == 1:
-                await self._send(
-                    chat, Lane.CRISIS, lambda: self._bot.delete_message(chat, numbers[0])
-                )
-            else:
-                await self._send(
-                    chat, Lane.CRISIS, lambda: self._bot.delete_messages(chat, list(numbers))
-                )
-        except Declined as refusal:
-            if len(numbers) == 1:
-                return [] if refusal.why is Why.NOT_THERE else [numbers[0]]
-            half = len(numbers) // 2
-            first = await self._delete(chat, numbers[:half])
-            return first + await self._delete(chat, numbers[half:])
-        return []
-
-    async def _with_media(self, picture: Picture, send: Callable[[str | bytes], Awaitable[T]]) -> T:
-        """Send a picture by the id it has, else upload it and keep the id it gets."""
-        if known := await self._pictures.media_id(picture):
-            try:
-                return await send(known)
-            except Declined as refusal:
-                if refusal.why is not Why.FILE:
-                    raise
-        sent = await send(picture.content)
-        if isinstance(sent, Message) and sent.photo:
-            await self._pictures.keep(picture, sent.photo[-1].file_id)
-        return sent
-
-    async def _send(self, chat: int, lane: Lane, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Wait for the turn, and call. A 429 pauses this chat, or all when it recurs."""
-        if self._gate is None:
-            self._gate = Gate(asyncio.get_running_loop().time)
-        await self._gate.enter(str(chat), lane)
-        try:
-            return await _ask(call())
-        except Throttled as throttled:
-            pause = self._gate.pause(str(chat), throttled.seconds)
-        self._note("throttled")
-        raise Throttled(pause.seconds, pause.everywhere)
-
-    def _stands(self, chat: int, number: int, picture: Picture) -> None:
-        self._standing[chat, number] = picture.digest
-        if len(self._standing) > MAX_STANDING:
-            self._standing.popitem(last=False)
+    # --- aside
 
     def _beside(self, call: Coroutine[Any, Any, object]) -> None:
         """Run what may fail without anybody noticing, and without holding anybody up."""
@@ -635,11 +482,11 @@ class TelegramChannel:
 
     async def _open_line(self) -> None:
         for call in (
-            self._bot.get_me(),
-            self._bot.delete_webhook(drop_pending_updates=False),
+            self._bot.get_me,
+            partial(self._bot.delete_webhook, drop_pending_updates=False),
         ):
             try:
-                await _ask(call)
+                await _ask(call())
             except Unauthorised:
                 self.events["unauthorised"] += 1
                 _log.alarm("unauthorised")
@@ -719,11 +566,6 @@ def _number(handle: str) -> int:
     except ValueError:
         pass
     raise Refused
-
-
-def _lane(message: Outgoing) -> Lane:
-    doors = message.position is not None and message.position.node in (DANGER, HIDE)
-    return Lane.CRISIS if message.cover or doors else Lane.MENU
 
 
 def _keyboard(message: Outgoing) -> InlineKeyboardMarkup | None:

@@ -146,6 +146,16 @@ class Accounts:
         step: dict[str, str] = json.loads(opened)
         return step
 
+    async def freeze(self, login: str) -> bool:
+        """Shut an account and end its sessions. False: there is no such login."""
+        member = await self._store.staff_by_login(tidy_login(login))
+        if member is None:
+            return False
+        await self._store.set_staff_state(member.id, StaffState.FROZEN)
+        await self._store.end_sessions_of(member.id)
+        await self._store.audit(member.id, "account.frozen", None)
+        return True
+
     # --- sessions ------------------------------------------------------------------------
 
     async def login(self, login: str, password: str, code: str) -> str:
@@ -215,10 +225,12 @@ class Accounts:
         return hmac.new(token.encode(), b"form", hashlib.sha256).hexdigest()
 
     async def start_session(self, member: StaffMember) -> str:
+        """A new session's token, for somebody who has been let in."""
         token, now = secrets.token_urlsafe(32), self._now()
         old = [key for key, at in self._active_at.items() if now - at > SESSION_LIFE]
         for key in old:
             del self._active_at[key]
+        self._active_at[_digest(token)] = now
         await self._store.add_session(_digest(token), member.id, now + SESSION_LIFE)
         return token
 

@@ -102,6 +102,11 @@ class Cases(Messages):
             ).order_by(cases.c.closed_at.desc(), cases.c.opened_at.desc())
         )
 
+    async def knows(self, channel: str, address: str) -> bool:
+        """Whether anything is kept for this address, open or closed."""
+        index = self._index(channel, address)
+        return await self._first(CASES.where(cases.c.address_index == index)) is not None
+
     async def case(self, case_id: str) -> Case | None:
         """One case, with topic and place: whoever shows it must know that the reader may."""
         return await self._first(CASES.where(cases.c.id == case_id))

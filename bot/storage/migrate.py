@@ -8,6 +8,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, make_url
@@ -18,16 +19,19 @@ from bot.storage.records import NewerDatabase
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def migrate(url: str) -> None:
-    """Run what is missing. May be called with or without a running loop; blocks until done.
+def migrate(url: str) -> bool:
+    """Run what is missing; True when the database was new and empty.
+
+    May be called with or without a running loop; blocks until done.
 
     Raises `NewerDatabase`, and then has changed nothing.
     """
     failure: list[BaseException] = []
+    was_new: list[bool] = []
 
     def run() -> None:
         try:
-            asyncio.run(_migrate(url))
+            was_new.append(asyncio.run(_migrate(url)))
         except BaseException as error:
             failure.append(error)
 
@@ -38,6 +42,7 @@ def migrate(url: str) -> None:
     if failure:
         raise failure[0]
     _close_to_others(url)
+    return was_new[0]
 
 
 def newest() -> str | None:
@@ -50,13 +55,13 @@ def known(revision: str) -> bool:
     return any(script.revision == revision for script in _scripts().walk_revisions())
 
 
-async def _migrate(url: str) -> None:
+async def _migrate(url: str) -> bool:
     # Without foreign keys: SQLite changes a table by copying and dropping it, and the drop
     # would take the rows that refer to it along.
     engine = connect(url, foreign_keys=False)
     try:
         async with writing(engine).begin() as connection:
-            await connection.run_sync(_upgrade)
+            return await connection.run_sync(_upgrade)
     finally:
         await engine.dispose()
 
@@ -67,7 +72,8 @@ def _close_to_others(url: str) -> None:
         Path(parsed.database).chmod(0o600)  # the log's files take the same rights
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection) -> bool:
+    is_new = MigrationContext.configure(connection).get_current_revision() is None
     config = _config()
     config.attributes["connection"] = connection
     try:
@@ -76,6 +82,7 @@ def _upgrade(connection: Connection) -> None:
         if "Can't locate revision" in str(error):
             raise NewerDatabase from None
         raise
+    return is_new
 
 
 def _config() -> Config:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.privacy.vault import Vault
 from bot.storage.cases import Cases
@@ -54,6 +55,14 @@ class Store(Cases, Outbox, Erasure, Receptions, Staff):
         if revision == newest():
             return
         raise NotMigrated if revision is None or known(revision) else NewerDatabase
+
+    async def answers(self) -> bool:
+        """Whether the database can be read now, for `/healthz`."""
+        try:
+            await self._database.revision()
+        except (SQLAlchemyError, OSError):
+            return False
+        return True
 
     async def close(self) -> None:
         """Wait for what is under way, and close every connection: the process can end."""

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
@@ -22,7 +20,7 @@ from starlette.routing import BaseRoute, Route
 
 from bot.channels.base import Incoming, Outgoing, OutgoingButton
 from bot.channels.web import NAME, WINDOW, Answer, NotAnswered, Signal, Wipe
-from bot.web import view
+from bot.web import forms, view
 from bot.web.templating import Templates
 from dialogs import match, payload
 from dialogs.model import (
@@ -41,16 +39,10 @@ from dialogs.model import (
 if TYPE_CHECKING:
     from bot.web.app import WebParts
 
-COOKIE = "k"
 EXIT_SITE = "page.exit_site"
 FRESH = timedelta(minutes=30)
 HEARTBEAT = 15.0
-MAX_BODY = 64 * 1024
-MAX_NUMBER = 10**6
-"""More case messages than any case has."""
 _EARLY = timedelta(minutes=2)  # a stamp from the future is no stamp of ours
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
-_CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HIDE_DIGIT = "9"
 _ERROR_MARKS = (HOME, DANGER, HIDE)
 
@@ -79,10 +71,6 @@ def failures(parts: WebParts) -> Mapping[Any, Any]:
     return {404: missing, 405: missing, 500: broken}
 
 
-class BadForm(Exception):
-    """The body is not a form of ours."""
-
-
 class Chat:
     """The routes, with what they need."""
 
@@ -96,18 +84,18 @@ class Chat:
     async def open(self, request: Request) -> Response:
         """The cover. A deep link's code goes with it into the cover's door."""
         code = request.query_params.get("start", "")
-        event = Started(code if _CODE.fullmatch(code) else None)
+        event = Started(code if forms.CODE.fullmatch(code) else None)
         return await self._answer(request, {}, event, None)
 
     async def tap(self, request: Request) -> Response:
         """A button, or words."""
         try:
-            form = await _form(request)
-        except BadForm:
+            form = await forms.read(request)
+        except forms.BadForm:
             return self.error_page(400)
         event, here = self._event(form)
-        address = _cookie(request)
-        if address is not None and (number := _number(form.get("seen"))) is not None:
+        address = forms.token(request)
+        if address is not None and (number := forms.number(form.get("seen"))) is not None:
             self._parts.channel.seen(address, number)
         if self._hides(event):
             return self._leave(request, form, event, here)
@@ -115,7 +103,7 @@ class Chat:
 
     async def live(self, request: Request) -> Response:
         """The stream of a case; 204 tells the browser that there is none."""
-        address = _cookie(request)
+        address = forms.token(request)
         if address is None or not await self._has_case(address):
             return Response(status_code=204)
         return StreamingResponse(
@@ -127,10 +115,10 @@ class Chat:
     async def seen(self, request: Request) -> Response:
         """Her page has the messages up to `n` on its screen."""
         try:
-            number = _number((await _form(request)).get("n"))
-        except BadForm:
+            number = forms.number((await forms.read(request)).get("n"))
+        except forms.BadForm:
             return Response(status_code=400)
-        address = _cookie(request)
+        address = forms.token(request)
         if address is not None and number is not None:
             self._parts.channel.seen(address, number)
         return Response(status_code=204)
@@ -165,7 +153,7 @@ class Chat:
         self, request: Request, form: Mapping[str, str], event: Event, here: Position | None
     ) -> Response:
         """*Hide* is answered at once, whatever the rest of the line is doing."""
-        address = _cookie(request)
+        address = forms.token(request)
         if address is not None:
             leaving = self._parts.intake.accept(_incoming(address, form, event, here))
             self._leaving.add(leaving)
@@ -178,7 +166,7 @@ class Chat:
             leaving.exception()
 
     def _away(self, request: Request, form: Mapping[str, str]) -> Response:
-        if _by_script(request) or "away" in form:
+        if forms.by_script(request) or "away" in form:
             return Response(status_code=204, headers={"X-Leave": "1"})
         site = self._parts.texts.say(SOURCE_LANGUAGE, EXIT_SITE)
         return RedirectResponse(site, status_code=303)
@@ -186,19 +174,22 @@ class Chat:
     async def _answer(
         self, request: Request, form: Mapping[str, str], event: Event, here: Position | None
     ) -> Response:
-        cookie = _cookie(request)
+        cookie = forms.token(request)
         address = cookie or secrets.token_urlsafe(16)
+        own = ""
         try:
             answer = await self._ask(_incoming(address, form, event, here))
-            own = form.get("text", "") if isinstance(event, Typed) and not answer.window else ""
-            if not answer.window and not answer.hidden and not _by_script(request):
+            if isinstance(event, Typed) and not (answer.window or answer.hidden):
+                if forms.by_script(request):
+                    return Response(status_code=204)
+                own = event.text
                 answer = await self._ask(self._look(address, here))
         except NotAnswered:
             return self._failed(request, form, event, here)
         if answer.hidden:
             return self._away(request, form)
         if answer.window is None:
-            return Response(status_code=204)
+            return self._failed(request, form, event, here)
         response = await self._show(request, address, form, answer, answer.window, own)
         await self._settle_cookie(response, cookie, address, answer.window)
         return response
@@ -222,12 +213,12 @@ class Chat:
     ) -> Response:
         messages = [view.case_message(message) for message in answer.messages]
         if window.in_case and not window.cover and form.get("live") != "1":
-            read = _number(form.get("seen")) or 0
+            read = forms.number(form.get("seen")) or 0
             unread = await self._unread(address, read)
             messages += [view.case_message(message) for message in unread]
         if own:
             messages.append(view.own_message(own, window.language))
-        return self._page(window, by_script=_by_script(request), messages=messages)
+        return self._page(window, by_script=forms.by_script(request), messages=messages)
 
     async def _unread(self, address: str, read: int) -> list[Outgoing]:
         try:
@@ -242,7 +233,7 @@ class Chat:
         """A cookie exists while a case does."""
         if window.in_case and cookie is None:
             response.set_cookie(
-                COOKIE,
+                forms.COOKIE,
                 address,
                 httponly=True,
                 samesite="strict",
@@ -250,7 +241,7 @@ class Chat:
             )
         elif cookie is not None and not window.in_case and not await self._has_case(cookie):
             response.delete_cookie(
-                COOKIE, httponly=True, samesite="strict", secure=self._parts.https
+                forms.COOKIE, httponly=True, samesite="strict", secure=self._parts.https
             )
 
     async def _has_case(self, address: str) -> bool:
@@ -294,10 +285,10 @@ class Chat:
         place = to or here
         return self._page(
             self._error(place.language if place is not None else SOURCE_LANGUAGE, place),
-            by_script=_by_script(request),
+            by_script=forms.by_script(request),
             status=503,
             kept=form.get("text", "") if isinstance(event, Typed) else "",
-            once=_once(form),
+            once=forms.once(form),
         )
 
     def error_page(self, status: int) -> Response:
@@ -372,41 +363,4 @@ def _message_event(message: Outgoing) -> str:
 def _incoming(
     address: str, form: Mapping[str, str], event: Event, here: Position | None
 ) -> Incoming:
-    return Incoming(NAME, address, event, key=_once(form), position=here)
-
-
-def _once(form: Mapping[str, str]) -> str:
-    """The form's own key, so that words sent twice arrive once."""
-    key = form.get("once", "")
-    return key if _CODE.fullmatch(key) else secrets.token_urlsafe(12)
-
-
-def _cookie(request: Request) -> str | None:
-    token = request.cookies.get(COOKIE, "")
-    return token if _TOKEN.fullmatch(token) else None
-
-
-def _by_script(request: Request) -> bool:
-    return request.headers.get("x-requested-with") == "fetch"
-
-
-def _number(text: str | None) -> int | None:
-    if text is None or not text.isascii() or not text.isdigit() or len(text) > 6:
-        return None
-    return int(text) or None
-
-
-async def _form(request: Request) -> Mapping[str, str]:
-    """The fields of a small urlencoded form; of two with one name the first."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise BadForm
-    try:
-        pairs = parse_qsl(
-            body.decode("ascii"), keep_blank_values=True, max_num_fields=10, errors="strict"
-        )
-    except ValueError:
-        raise BadForm from None
-    return dict(reversed(pairs))
+    return Incoming(NAME, address, event, key=forms.once(form), position=here)

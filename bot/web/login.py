@@ -135,6 +135,8 @@ def guarded(parts: WebParts, handler: Handler, quiet: bool = False) -> Callable[
             return await handler(request, visitor)
         except ForeignForm:
             return refusal(parts, visitor, 403, "desk.error.form")
+        finally:
+            await request.close()  # an uploaded file goes at once
 
     return endpoint
 

@@ -40,7 +40,8 @@ class Diary:
 async def clock() -> AsyncIterator[Clock]:
     it = Clock()
     yield it
-    await it.stop(patience=0)
+    it.stop()
+    await it.finish(patience=0)
 
 
 async def until(condition: Callable[[], object], tries: int = 1000) -> None:
@@ -101,7 +102,8 @@ async def test_who_is_told_of_failures_can_be_chosen() -> None:
     clock.every(TICK, Diary(raises=KeyError("x")), "failing")
     clock.start()
     await until(lambda: told)
-    await clock.stop()
+    clock.stop()
+    await clock.finish()
     assert told[0] == ("failing", "KeyError")
 
 
@@ -119,36 +121,55 @@ async def test_a_job_may_be_cancelled_from_inside(
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-async def test_stopping_lets_a_running_job_end(clock: Clock) -> None:
+async def test_stopping_lets_a_running_job_end(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     slow = Diary(lasts=TICK * 10)
     clock.every(TICK, slow, "slow")
     clock.start()
     await until(lambda: slow.begun == 1)
-    await clock.stop()
-    assert (slow.begun, slow.ended) == (1, 1)
+    clock.stop()
+    await clock.finish()
     await asyncio.sleep(TICK * 3)
-    assert slow.begun == 1
+    assert (slow.begun, slow.ended) == (1, 1)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-async def test_stopping_does_not_wait_for_ever(
+async def test_a_job_that_fails_after_the_stop_is_still_told_of(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock.every(TICK, job := Diary(lasts=TICK * 3, raises=ValueError("secret")), "late")
+    clock.start()
+    await until(lambda: job.begun == 1)
+    clock.stop()
+    await clock.finish()
+    await asyncio.sleep(0)
+    assert "tick_failed late ValueError" in caplog.text
+    assert "secret" not in caplog.text
+
+
+async def test_finishing_does_not_wait_for_ever(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     endless = Diary(lasts=600)
     clock.every(TICK, endless, "endless")
     clock.start()
     await until(lambda: endless.begun == 1)
+    clock.stop()
     async with asyncio.timeout(2):
-        await clock.stop(patience=TICK)
+        await clock.finish(patience=TICK)
     assert (endless.at_once, endless.ended) == (0, 0)
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 async def test_a_clock_that_does_not_run_can_be_stopped() -> None:
     clock = Clock()
-    await clock.stop()
+    clock.stop()
     clock.start()
-    await clock.stop()
-    await clock.stop()
+    clock.stop()
+    clock.stop()
+    await clock.finish()
+    clock.stop()
 
 
 async def test_a_pace_of_nothing_and_a_name_used_twice_are_refused(clock: Clock) -> None:

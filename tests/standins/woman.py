@@ -42,7 +42,7 @@ _SENT: dict[str, dict[str, Any]] = {
         "poll": {
             "id": "1", "question": "?", "options": [], "total_voter_count": 0,
             "is_closed": False, "is_anonymous": True, "type": "regular",
-            "allows_multiple_answers": False, "allows_revoting": False,
+            "allows_multiple_answers": False, "allows_revoting": False, "members_only": False,
         }
     },
     "story": {"story": {"id": 1, "chat": {"id": 1, "type": "private"}}},

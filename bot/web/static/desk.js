@@ -34,6 +34,7 @@ function merge(old, fresh) {
 }
 
 function swapList(old, fresh) {
+  for (const box of document.querySelectorAll("[name=form_token]")) box.value = fresh.dataset.token;
   const lists = fresh.querySelectorAll("[data-merge]");
   old.querySelectorAll("[data-merge]").forEach((list, n) => merge(list, lists[n]));
   const titles = fresh.querySelectorAll("h2");
@@ -101,14 +102,15 @@ function problem(text) {
 
 /* --- asking again --- */
 
-const ended = () => { document.getElementById("ended").hidden = false; };
-const lost = (yes) => { document.getElementById("lost").hidden = !yes; };
+const over = document.getElementById("ended");
+const ended = () => { over.hidden = false; lost(false); };
+const lost = (yes) => { document.getElementById("lost").hidden = !yes || !over.hidden; };
 
 async function ask(url) {
   const answer = await fetch(url, { headers: { Accept: "text/html" }, cache: "no-store" });
   if (answer.status === 401) ended();
   if (!answer.ok) return answer.status;
-  document.getElementById("ended").hidden = true;
+  over.hidden = true;
   apply(parse(await answer.text()));
   return 200;
 }
@@ -124,6 +126,10 @@ async function refresh() {
       again = false;
       const open = document.body.dataset.open;
       await ask(`/desk/list?open=${encodeURIComponent(open)}`);
+      if (open && region("write")?.dataset.state === "waiting" && !document.getElementById(`w-${open}`)) {
+        location.assign("/desk"); // a colleague has it now
+        return;
+      }
       if (open) {
         const status = await ask(`/desk/case/${encodeURIComponent(open)}/live`);
         if (status === 403 || status === 404) { location.assign("/desk"); return; }
@@ -219,10 +225,21 @@ function beep() {
 
 /* --- at the keyboard --- */
 
+/* What was said last stays in sight while the box below grows. */
+function stayAtEnd(messages) {
+  let atEnd = true;
+  const follow = () => { if (atEnd) messages.scrollTop = messages.scrollHeight; };
+  messages.addEventListener("scroll", () => {
+    atEnd = messages.scrollHeight - messages.scrollTop - messages.clientHeight < 80;
+  });
+  new ResizeObserver(() => follow()).observe(messages);
+  follow();
+}
+
 function desk() {
   mark();
   const messages = region("messages");
-  if (messages) messages.scrollTop = messages.scrollHeight;
+  if (messages) stayAtEnd(messages);
   const reply = document.getElementById("reply");
   if (reply && matchMedia("(min-width: 48.01rem)").matches) reply.focus();
   soundButton.hidden = false;

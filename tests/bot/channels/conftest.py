@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.bot.channels.telegram_line import (
-    Clock, Line, MediaIds, RecordingIntake, draw, new_channel,
+    Clock,
+    Line,
+    MediaIds,
+    RecordingIntake,
+    draw,
+    new_channel,
 )  # fmt: skip
 from tests.standins.referee import objections
 from tests.standins.telegram import TelegramStandIn

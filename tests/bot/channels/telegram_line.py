@@ -22,7 +22,12 @@ PROFILE = (
 )
 MARKS = tuple(
     OutgoingButton(label, payload)
-    for label, payload in (("◀", "bg:order"), ("⌂", "bg:home"), ("112", "bg:danger"), ("✕", "bg:hide"))
+    for label, payload in (
+        ("◀", "bg:order"),
+        ("⌂", "bg:home"),
+        ("112", "bg:danger"),
+        ("✕", "bg:hide"),
+    )
 )  # fmt: skip
 
 
@@ -87,7 +92,7 @@ class Line:
     async def opens(self) -> None:
         """Run, and wait until the line is held: what comes from now on is not late."""
         self.task = asyncio.create_task(self.channel.run(self.intake))
-        await eventually(lambda: self.task and self.task.done() or self.holding())
+        await eventually(lambda: (self.task and self.task.done()) or self.holding())
 
     def holding(self) -> bool:
         polls = self.server.called("getUpdates")

@@ -86,7 +86,9 @@ def test_a_429_that_recurs_in_several_chats_pauses_everything() -> None:
     pause = [pace.pause(chat, 5, at) for at, chat in enumerate("abc")][-1]
     assert pause.everywhere
     other = pace.paused("other", 3.0)
-    assert other is not None and other.everywhere and other.seconds == pytest.approx(4)
+    assert other is not None
+    assert other.everywhere
+    assert other.seconds == pytest.approx(4)
 
 
 def test_many_chats_are_not_remembered() -> None:
@@ -125,9 +127,11 @@ def test_the_offset_moves_when_all_is_settled() -> None:
         assert ledger.admit(each, None)
     ledger.settle(5)
     ledger.settle(7)
-    assert ledger.move() and ledger.offset == 6
+    assert ledger.move()
+    assert ledger.offset == 6
     ledger.settle(6)
-    assert ledger.move() and ledger.offset == 8
+    assert ledger.move()
+    assert ledger.offset == 8
     assert not ledger.move()
 
 
@@ -139,7 +143,8 @@ def test_what_failed_is_handed_over_again_and_what_was_settled_is_not() -> None:
     ledger.settle(6)
     ledger.move()
     assert ledger.offset == 5
-    assert ledger.admit(5, NOW + timedelta(minutes=9)) and not ledger.admit(6, NOW)
+    assert ledger.admit(5, NOW + timedelta(minutes=9))
+    assert not ledger.admit(6, NOW)
     assert ledger.sent_after(5) == NOW  # it has not become younger meanwhile
 
 
@@ -150,7 +155,8 @@ def test_random_id_after_a_quiet_week_is_accepted() -> None:
     ledger.move()
     assert ledger.admit(17, None)
     ledger.settle(17)
-    assert ledger.move() and ledger.offset == 18
+    assert ledger.move()
+    assert ledger.offset == 18
 
 
 def test_out_of_order_ids_confirm_nothing_unsettled() -> None:
@@ -166,7 +172,9 @@ def test_out_of_order_ids_confirm_nothing_unsettled() -> None:
 def test_backoff_grows_to_half_a_minute_and_starts_anew() -> None:
     backoff = Backoff(lambda: 1.0)
     waits = [backoff.next() for _ in range(12)]
-    assert waits[0] == 0.25 and waits == sorted(waits) and waits[-1] == 30
+    assert waits[0] == 0.25
+    assert waits == sorted(waits)
+    assert waits[-1] == 30
     backoff.reset()
     assert backoff.next() == 0.25
     assert Backoff(lambda: 0.0).next() == 0.125

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -583,6 +585,61 @@ async def test_what_is_deleted_is_overwritten_and_what_is_kept_is_on_the_disk(
             for name in ("secure_delete", "synchronous", "journal_mode", "foreign_keys")
         }
     assert said == {"secure_delete": 1, "synchronous": 2, "journal_mode": "wal", "foreign_keys": 1}
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from bot.privacy.vault import Vault
+from bot.storage.store import Store
+
+async def main(url, key):
+    store = await Store.open(url, Vault.open(Path(key)), lambda: datetime.now(UTC))
+    case = await store.open_case("telegram", "1", "bg", None, None, "one")
+    await store.add_from_woman(case.id, "kept", "k")
+    gone = await store.open_case("telegram", "2", "bg", None, None, "two")
+    print(gone.id, flush=True)
+    async def killed(patience):
+        os.kill(os.getpid(), signal.SIGKILL)
+    store._database.truncate_log = killed
+    await store.forget("telegram", "2")
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_killed_right_after_what_was_committed_is_there_and_what_was_deleted_is_not(
+    file: Path, vault: Vault, clock: Clock, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{file}"
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", KILLED, url, str(tmp_path / "keys" / "master.key"),
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    printed, _ = await child.communicate()
+    assert child.returncode == -signal.SIGKILL
+    assert printed.strip() in everything_on_disk(tmp_path)  # the log still holds it
+    store = await Store.open(url, vault, clock)
+    assert printed.strip() not in everything_on_disk(tmp_path)
+    kept = await store.case_of("telegram", "1")
+    assert kept is not None
+    assert [m.text for m in await store.messages(kept.id)] == ["kept"]
+    assert await store.case_of("telegram", "2") is None
+    await store.close()
+
+
+def spoil(file: Path) -> None:
+    file.write_bytes(b"nothing that is a database" * 400)
+    for ending in ("-wal", "-shm"):
+        file.with_name(file.name + ending).unlink(missing_ok=True)
+
+
+async def test_a_database_that_is_gone_does_not_answer(store: Store, file: Path) -> None:
+    assert await store.answers()
+    await store._database._engine.dispose()
+    spoil(file)
+    assert not await store.answers()
 
 
 async def test_closing_waits_for_what_is_under_way(file: Path, vault: Vault, clock: Clock) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import uvicorn
 import yaml
 from starlette.applications import Starlette
 
@@ -73,6 +75,7 @@ class Line:
         self.gone: list[str] = []
         self.broken = False
         self.hangs = False
+        self.silent = False
         self._work: set[asyncio.Task[None]] = set()
 
     def accept(self, incoming: Incoming) -> asyncio.Future[None]:
@@ -82,7 +85,7 @@ class Line:
             done.set_exception(OSError(str(incoming)))
             return done
         done.set_result(None)
-        if not self.hangs:
+        if not self.hangs and not self.silent:
             task = asyncio.get_running_loop().create_task(self._handle(incoming))
             self._work.add(task)
             task.add_done_callback(self._work.discard)
@@ -189,7 +192,9 @@ SCREENS = {
         ("Искам да говоря с човек", "open"),
         picture="home",
     ),
-    "page": screen("page", "<b>Това не е по твоя вина.</b>\nИма хора, които помагат.", ("Да", "home")),
+    "page": screen(
+        "page", "<b>Това не е по твоя вина.</b>\nИма хора, които помагат.", ("Да", "home")
+    ),
     "danger": screen(
         "danger",
         "Обади се на 112.\n\n112\n\nДенонощно, без пари:\n0800 1 86 76",
@@ -243,4 +248,23 @@ class World:
 
     def app(self) -> Starlette:
         routes = [*chat_routes(self.parts), *health_routes(self.parts)]
-        return assemble(self.parts, [*routes, *(demo_routes(self.parts) if self.parts.demo else ())])
+        return assemble(
+            self.parts, [*routes, *(demo_routes(self.parts) if self.parts.demo else ())]
+        )
+
+
+@asynccontextmanager
+async def served(world: World) -> AsyncIterator[str]:
+    """The world's web on a real server; gives its address."""
+    config = uvicorn.Config(world.app(), port=0, log_config=None, access_log=False, lifespan="off")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110  # uvicorn tells in no other way
+        await asyncio.sleep(0.01)
+    running = asyncio.create_task(world.channel.run(world.line))
+    await asyncio.sleep(0)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    server.should_exit = True
+    await serving

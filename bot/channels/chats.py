@@ -1,0 +1,198 @@
+"""One live window per chat on a platform that edits and deletes: what to call, in which order.
+
+Knows no library. The adapter brings the calls (`Api`), each of which answers or raises one of
+the verdicts of `base`; here they are paced, and their refusals answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum, auto
+from typing import Protocol, TypeVar
+
+from bot.channels.base import Outgoing, Refused, Throttled
+from bot.channels.pace import Gate, Lane
+from bot.channels.pictures import Picture, Pictures
+from dialogs.model import DANGER, HIDE
+
+BATCH = 100
+MAX_STANDING = 2000
+T = TypeVar("T")
+
+
+class Why(Enum):
+    """The refusals that we have an answer to."""
+
+    SAME = auto()  # it looks like that already
+    NO_EDIT = auto()  # that message is not there or cannot be edited
+    NOT_THERE = auto()
+    FILE = auto()  # a file id that is no longer taken
+    OTHER = auto()
+
+
+class Declined(Refused):
+    """A refusal, with what can be done about it, without the platform's words."""
+
+    def __init__(self, why: Why) -> None:
+        super().__init__(why.name)
+        self.why = why
+
+
+class Api(Protocol):
+    """The platform's calls. `media` is the content of a picture, or the id it has there."""
+
+    async def say(self, chat: int, message: Outgoing) -> int: ...
+
+    async def show_picture(
+        self, chat: int, media: str | bytes, message: Outgoing
+    ) -> tuple[int, str | None]:
+        """Returns the new message's number and the picture's id."""
+        ...
+
+    async def edit_picture(
+        self, chat: int, number: int, media: str | bytes, message: Outgoing
+    ) -> tuple[int, str | None]: ...
+
+    async def edit_text(self, chat: int, number: int, message: Outgoing) -> None: ...
+
+    async def delete(self, chat: int, numbers: Sequence[int]) -> None: ...
+
+
+class Chats:
+    """All chats of one bot."""
+
+    def __init__(self, api: Api, pictures: Pictures) -> None:
+        self._api, self._pictures = api, pictures
+        self._gate: Gate | None = None
+        self._standing: OrderedDict[tuple[int, int], str] = OrderedDict()
+
+    async def say(self, chat: int, message: Outgoing) -> int:
+        """Send an ordinary message; its number."""
+        return await self._send(chat, Lane.CASE, lambda: self._api.say(chat, message))
+
+    async def show(self, chat: int, message: Outgoing, window: int | None) -> int:
+        """Show a window: edited in place where that is possible, else as a new message."""
+        picture = await self._pictures.named(message.picture)
+        if window is not None and await self._edit(chat, window, message, picture):
+            return window
+        number, _ = await self._with_media(
+            picture,
+            lambda media: self._send(
+                chat, lane_of(message), lambda: self._api.show_picture(chat, media, message)
+            ),
+        )
+        self._stands(chat, number, picture)
+        return number
+
+    async def remove(self, chat: int, numbers: Sequence[int]) -> None:
+        """Remove messages. What is too old for that and is ours becomes the bare cover.
+
+        Raises `Refused`, after all else was done, when something of hers is too old.
+        """
+        left = False
+        for old in await self._delete(chat, numbers):
+            try:
+                await self._blank(chat, old)
+            except Refused:
+                left = True
+        if left:
+            raise Refused
+
+    async def _edit(self, chat: int, window: int, message: Outgoing, picture: Picture) -> bool:
+        """Put the message into the window; False when that message cannot be edited."""
+        same = self._standing.pop((chat, window), None) == picture.digest
+        try:
+            if same:
+                await self._send(
+                    chat, lane_of(message), lambda: self._api.edit_text(chat, window, message)
+                )
+            else:
+                await self._edit_all(chat, window, message, picture)
+        except Declined as refusal:
+            if refusal.why is Why.NO_EDIT:
+                return False
+            if refusal.why is not Why.SAME:
+                raise
+        self._stands(chat, window, picture)
+        return True
+
+    async def _edit_all(self, chat: int, number: int, message: Outgoing, picture: Picture) -> None:
+        await self._with_media(
+            picture,
+            lambda media: self._send(
+                chat,
+                lane_of(message),
+                lambda: self._api.edit_picture(chat, number, media, message),
+            ),
+        )
+
+    async def _blank(self, chat: int, old: int) -> None:
+        """Turn a message of ours that cannot be removed any more into the bare cover."""
+        cover = await self._pictures.named(None)
+        try:
+            await self._edit_all(chat, old, Outgoing("", "", cover=True), cover)
+        except Declined as refusal:
+            if refusal.why is not Why.SAME:
+                raise
+
+    async def _delete(self, chat: int, numbers: Sequence[int]) -> list[int]:
+        """Remove messages; return those that were refused.
+
+        One that is too old makes the platform refuse the whole batch: then it is halved.
+        """
+        if not numbers:
+            return []
+        if len(numbers) > BATCH:
+            return await self._delete_both(chat, numbers, BATCH)
+        for number in numbers:
+            self._standing.pop((chat, number), None)
+        try:
+            await self._send(chat, Lane.CRISIS, lambda: self._api.delete(chat, numbers))
+        except Declined as refusal:
+            if len(numbers) == 1:
+                return [] if refusal.why is Why.NOT_THERE else [*numbers]
+            return await self._delete_both(chat, numbers, len(numbers) // 2)
+        return []
+
+    async def _delete_both(self, chat: int, numbers: Sequence[int], cut: int) -> list[int]:
+        first = await self._delete(chat, numbers[:cut])
+        return first + await self._delete(chat, numbers[cut:])
+
+    async def _with_media(
+        self, picture: Picture, send: Callable[[str | bytes], Awaitable[tuple[int, str | None]]]
+    ) -> tuple[int, str | None]:
+        """Send a picture by the id it has, else upload it and keep the id it gets."""
+        if known := await self._pictures.media_id(picture):
+            try:
+                return await send(known)
+            except Declined as refusal:
+                if refusal.why is not Why.FILE:
+                    raise
+        number, media_id = await send(picture.content)
+        if media_id is not None:
+            await self._pictures.keep(picture, media_id)
+        return number, media_id
+
+    async def _send(self, chat: int, lane: Lane, call: Callable[[], Awaitable[T]]) -> T:
+        """Wait for the turn, and call. A 429 pauses this chat, or all when it recurs."""
+        if self._gate is None:
+            self._gate = Gate(asyncio.get_running_loop().time)
+        await self._gate.enter(str(chat), lane)
+        try:
+            return await call()
+        except Throttled as throttled:
+            pause = self._gate.pause(str(chat), throttled.seconds)
+        raise Throttled(pause.seconds, pause.everywhere)
+
+    def _stands(self, chat: int, number: int, picture: Picture) -> None:
+        self._standing[chat, number] = picture.digest
+        if len(self._standing) > MAX_STANDING:
+            self._standing.popitem(last=False)
+
+
+def lane_of(message: Outgoing) -> Lane:
+    """112, hide and the cover go before what is only read."""
+    door = message.position is not None and message.position.node in (DANGER, HIDE)
+    return Lane.CRISIS if message.cover or door else Lane.MENU

@@ -1,0 +1,61 @@
+"""What may be read of Telegram's updates, and nothing else of them.
+
+Plain dictionaries, before the library sees them: so a sender's name, an origin, an entity or a
+medium is never parsed, and none of them can keep her words from being understood.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from dialogs.model import Event, MediaKind, Started, Typed
+
+_START = re.compile(r"/start(?:@\w+)?(?:\s+(?P<code>\S.*?))?\s*", re.DOTALL)
+_CODE = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_NESTED = ("message", "edited_message", "callback_query")
+_READ = {"message_id", "date", "edit_date", "chat", "text"}
+_KINDS = {
+    "photo": MediaKind.PHOTO,
+    "voice": MediaKind.VOICE,
+    "video_note": MediaKind.VOICE,
+    "audio": MediaKind.VOICE,
+    "contact": MediaKind.CONTACT,
+    "venue": MediaKind.LOCATION,
+    "location": MediaKind.LOCATION,
+}
+_OTHER = {
+    "animation", "checklist", "dice", "document", "game", "invoice", "live_photo", "paid_media",
+    "passport_data", "poll", "sticker", "story", "successful_payment", "video",
+}  # fmt: skip
+
+
+def bare(part: dict[str, Any]) -> dict[str, Any]:
+    """An update without sender, entities, origin, media, and what is replied to.
+
+    Dates that are missing or absurd become very old ones: not fresh.
+    """
+    kept = {key: bare(each) if key in _NESTED and each else each for key, each in part.items()}
+    if "chat" not in kept or "message_id" not in kept:
+        return kept
+    kept = {key: each for key, each in kept.items() if key in _READ}
+    for key in {"date", "edit_date"} & {"date", *kept}:
+        told = kept.get(key)
+        if not (type(told) is int and 0 <= told < 2**32):
+            kept[key] = 1
+    return kept
+
+
+def words_of(text: str, fresh: bool) -> Event:
+    """Her text as plain text; only /start is a command here."""
+    plain = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if start := _START.fullmatch(plain):
+        code = start["code"]
+        return Started(code if code and _CODE.fullmatch(code) else None)
+    return Typed(plain, fresh)
+
+
+def medium_of(told: dict[str, Any]) -> MediaKind | None:
+    """Of which kind a message's medium is; None for a note of Telegram's own."""
+    known = next((kind for key, kind in _KINDS.items() if key in told), None)
+    return known or (MediaKind.OTHER if _OTHER & told.keys() else None)

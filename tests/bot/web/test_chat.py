@@ -1,0 +1,424 @@
+"""The chat page over HTTP, without its script: what she gets, and what is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from dialogs import payload
+from dialogs.model import CASE, Position, Started, Tapped, Typed
+from tests.bot.web.fakes import NOW, SAFE_WORD, World, message, served
+
+EXIT = "https://bg.wikipedia.org/"
+BY_SCRIPT = {"X-Requested-With": "fetch"}
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+async def her(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=world.app(), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://phen.test") as client:
+        yield client
+
+
+def to(node: str, age: timedelta = timedelta(0)) -> str:
+    return payload.pack(Position("bg", node), NOW - age)
+
+
+async def tap(her: httpx.AsyncClient, node: str, **fields: str) -> httpx.Response:
+    return await her.post("/", data={"p": to(node), "at": to("home"), **fields})
+
+
+async def open_case(her: httpx.AsyncClient) -> str:
+    await tap(her, "open")
+    return her.cookies["k"]
+
+
+# --- the cover, and reading ------------------------------------------------------------------
+
+
+async def test_the_first_page_is_a_cover_and_nothing_else(her: httpx.AsyncClient) -> None:
+    page = await her.get("/")
+    assert page.status_code == 200
+    assert "<title>Дом и здраве</title>" in page.text
+    assert 'lang="bg"' in page.text
+    for word in ("насили", "Скрий", "помощ", "data-leave", 'class="marks"'):
+        assert word not in page.text
+
+
+async def test_reading_leaves_no_cookie_and_nothing_in_a_cache(her: httpx.AsyncClient) -> None:
+    for answer in (await her.get("/"), await tap(her, "home"), await tap(her, "danger")):
+        assert "set-cookie" not in answer.headers
+        assert answer.headers["cache-control"] == "no-store"
+    assert not her.cookies
+
+
+async def test_each_request_of_a_reader_comes_from_nobody_known(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    await her.get("/")
+    await tap(her, "home")
+    addresses = {incoming.address for incoming in world.line.received}
+    assert len(addresses) == 2
+    assert all(len(address) == 22 for address in addresses)
+
+
+async def test_every_screen_has_one_address_and_one_title(her: httpx.AsyncClient) -> None:
+    for node in ("home", "page", "danger"):
+        page = (await tap(her, node)).text
+        assert "<title>Дом и здраве</title>" in page
+        assert set(re.findall(r'action="([^"]*)"', page)) == {"/"}
+        links = re.findall(r'href="([^"]*)"', page)
+        assert all(re.match(r"/static/|tel:|#screen", link) for link in links)
+
+
+async def test_112_and_hide_stand_on_every_screen_in_one_order(her: httpx.AsyncClient) -> None:
+    for node in ("home", "page", "danger"):
+        page = (await tap(her, node)).text
+        assert re.findall(r'class="mark at-(\w+)"', page) == ["back", "home", "danger", "hide"]
+
+
+async def test_a_number_alone_on_its_line_can_be_dialled(her: httpx.AsyncClient) -> None:
+    page = (await tap(her, "danger")).text
+    assert '<a class="phone" href="tel:112">112</a>' in page
+    assert '<a class="phone" href="tel:080018676">0800 1 86 76</a>' in page
+    assert "Обади се на 112." in page
+
+
+async def test_markup_in_a_text_is_literal(her: httpx.AsyncClient) -> None:
+    page = (await tap(her, "page")).text
+    assert "&lt;b&gt;Това не е по твоя вина.&lt;/b&gt;<br>" in page
+
+
+async def test_a_deep_link_goes_on_inside_the_covers_buttons(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    page = await her.get("/", params={"start": "k3f9"})
+    assert world.line.received[0].event == Started("k3f9")
+    assert "d.k3f9" in page.text
+    assert "start=k3f9" not in page.text
+
+
+@pytest.mark.parametrize("code", ["x" * 65, "<script>", "a b", "й", ""])
+async def test_a_deep_link_that_is_none_opens_the_plain_cover(
+    her: httpx.AsyncClient, world: World, code: str
+) -> None:
+    await her.get("/", params={"start": code})
+    assert world.line.received[0].event == Started(None)
+
+
+async def test_the_script_gets_only_the_inside_of_the_page(her: httpx.AsyncClient) -> None:
+    part = await her.post("/", data={"p": to("home")}, headers=BY_SCRIPT)
+    assert part.text.startswith('<section id="screen"')
+    assert "<html" not in part.text
+
+
+async def test_the_first_load_is_small(her: httpx.AsyncClient) -> None:
+    page = await her.get("/")
+    size = len(page.content)
+    for path in re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text):
+        file = await her.get(path)
+        assert "immutable" in file.headers["cache-control"]
+        size += len(file.content)
+    assert size < 60_000
+
+
+# --- freshness and forged input ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("minutes", "fresh"), [(0, True), (29, True), (31, False), (-1, True), (-10, False)]
+)
+async def test_a_button_older_than_half_an_hour_is_not_fresh(
+    her: httpx.AsyncClient, world: World, minutes: int, fresh: bool
+) -> None:
+    await her.post("/", data={"p": to("home", timedelta(minutes=minutes))})
+    assert world.line.received[0].event == Tapped(Position("bg", "home"), fresh)
+
+
+async def test_words_are_as_fresh_as_the_page_they_were_typed_on(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    await her.post("/", data={"at": to("home", timedelta(minutes=40)), "text": " защита "})
+    assert world.line.received[0].event == Typed("защита", fresh=False)
+    assert world.line.received[0].position == Position("bg", "home")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"p=",
+        b"p=%00%ff",
+        b"p=bg:home",
+        b"p=' OR 1=1",
+        b"p=" + b"a" * 500,
+        b"text=&at=&seen=x",
+        b"&".join(b"a=1" for _ in range(50)),
+        b"\xff\xfe\x00",
+        b"p=" + b"a" * 70_000,
+    ],
+)
+async def test_whatever_is_posted_the_answer_is_a_safe_screen(
+    her: httpx.AsyncClient, world: World, body: bytes
+) -> None:
+    answer = await her.post("/", content=body)
+    assert answer.status_code in (200, 400)
+    assert "112" in answer.text
+    assert "Traceback" not in answer.text
+    events = [incoming.event for incoming in world.line.received]
+    assert all(isinstance(e, Tapped) and (e.to is None or not e.fresh) for e in events)
+
+
+# --- hide ---------------------------------------------------------------------------------------
+
+
+async def test_hide_leads_away_at_once(her: httpx.AsyncClient) -> None:
+    for _ in range(2):
+        answer = await tap(her, "hide")
+        assert answer.status_code == 303
+        assert answer.headers["location"] == EXIT
+        assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+async def test_hide_leads_away_even_when_nothing_else_works(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    await open_case(her)
+    world.line.hangs = True
+    assert (await tap(her, "hide")).status_code == 303
+    world.line.broken = True
+    assert (await tap(her, "hide")).status_code == 303
+
+
+async def test_hide_holds_her_case_and_keeps_it_for_her_return(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    token = await open_case(her)
+    await tap(her, "hide")
+    assert world.line.received[-1].event == Tapped(Position("bg", "hide"), True)
+    assert her.cookies["k"] == token
+
+
+@pytest.mark.parametrize("words", [SAFE_WORD, "9"])
+async def test_the_safe_word_and_nine_hide_too(her: httpx.AsyncClient, words: str) -> None:
+    fields = {"at": to("home"), "text": words}
+    assert (await her.post("/", data=fields)).headers["location"] == EXIT
+    by_script = await her.post("/", data=fields, headers=BY_SCRIPT)
+    assert by_script.status_code == 204
+    assert by_script.headers["x-leave"] == "1"
+
+
+# --- a case -----------------------------------------------------------------------------------
+
+
+async def test_the_cookie_comes_with_the_case_and_goes_with_it(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    opened = await tap(her, "open")
+    cookie = opened.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "path=/" in cookie
+    assert "max-age" not in cookie
+    assert "expires" not in cookie
+    assert "secure" not in cookie
+    await her.get("/")
+    assert her.cookies["k"] in world.line.cases
+    await tap(her, "forget")
+    assert not her.cookies
+
+
+async def test_behind_https_the_cookie_travels_encrypted_only() -> None:
+    world = World(public_url="https://phen.test")
+    transport = httpx.ASGITransport(app=world.app())
+    async with httpx.AsyncClient(transport=transport, base_url="https://phen.test") as her:
+        opened = await tap(her, "open")
+    assert "; secure" in opened.headers["set-cookie"].lower()
+    assert "strict-transport-security" in opened.headers
+
+
+async def test_a_cookie_of_no_case_is_taken_away(her: httpx.AsyncClient) -> None:
+    her.cookies.set("k", "a" * 22, domain="phen.test")
+    assert 'k=""' in (await tap(her, "home")).headers["set-cookie"]
+
+
+async def test_without_the_script_her_words_are_kept_and_her_case_stands(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    await open_case(her)
+    page = await her.post("/", data={"at": to(CASE), "text": "Той <чете> всичко."})
+    assert world.line.relayed == ["Той <чете> всичко."]
+    assert "Повикахме човек." in page.text
+    assert "Той &lt;чете&gt; всичко." in page.text
+    assert "Изпратено" in page.text
+
+
+async def test_words_posted_twice_carry_one_key(her: httpx.AsyncClient, world: World) -> None:
+    await open_case(her)
+    page = await tap(her, CASE)
+    once = re.findall(r'name="once" value="([^"]+)"', page.text)
+    for _ in range(2):
+        await her.post("/", data={"at": to(CASE), "text": "Ало", "once": once[0]})
+    keys = [i.key for i in world.line.received if isinstance(i.event, Typed)]
+    assert keys == [once[0], once[0]]
+
+
+async def test_without_the_script_answers_come_with_the_next_page_until_read(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    await open_case(her)
+    world.line.due = [message(1, "Здравей."), message(2, "Обади се:\n112")]
+    page = (await tap(her, CASE)).text
+    assert page.index("Здравей.") < page.index("Обади се:")
+    assert 'name="seen" value="2"' in page
+    assert "Мария" in page
+    assert "Здравей." in (await tap(her, CASE)).text
+    assert "Здравей." not in (await tap(her, CASE, seen="2")).text
+
+
+async def test_answers_stay_unread_on_the_cover(her: httpx.AsyncClient, world: World) -> None:
+    await open_case(her)
+    world.line.due = [message(1, "Здравей.")]
+    assert "Здравей." not in (await her.get("/")).text
+
+
+# --- when something is broken --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["broken", "hangs"])
+async def test_112_answers_when_the_rest_does_not(
+    her: httpx.AsyncClient, world: World, fault: str
+) -> None:
+    setattr(world.line, fault, True)
+    for answer in (await her.get("/"), await tap(her, "danger"), await her.get("/?start=x")):
+        assert answer.status_code == 503
+        assert 'href="tel:112"' in answer.text
+
+
+async def test_words_that_could_not_be_kept_stand_in_the_field_again(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    world.line.broken = True
+    fields = {"at": to("home"), "text": "Чакай ме.", "once": "onceonce"}
+    page = await her.post("/", data=fields)
+    assert ">Чакай ме.</textarea>" in page.text
+    assert 'name="once" value="onceonce"' in page.text
+    assert re.findall(r'class="mark at-(\w+)"', page.text) == ["home", "danger", "hide"]
+
+
+async def test_an_unknown_address_and_a_fault_show_nothing_of_themselves(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    world.parts.channel.answer = None  # type: ignore[assignment,method-assign]
+    for answer in (await her.get("/wp-admin"), await her.put("/"), await her.get("/")):
+        assert 'href="tel:112"' in answer.text
+        assert "<title>Дом и здраве</title>" in answer.text
+        assert "error" not in answer.text.lower()
+        assert "Error" not in answer.text
+
+
+async def test_a_tap_that_shows_nothing_is_our_fault_and_says_so(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    world.line.silent = True
+    for headers in ({}, BY_SCRIPT):
+        answer = await her.post("/", data={"p": to("home")}, headers=headers)
+        assert answer.status_code == 503
+        assert 'href="tel:112"' in answer.text
+
+
+async def test_health_names_what_does_not_work(her: httpx.AsyncClient, world: World) -> None:
+    assert (await her.get("/healthz")).status_code == 200
+    world.well = {"database": True, "telegram": False}
+    ill = await her.get("/healthz")
+    assert ill.status_code == 503
+    assert ill.json()["parts"]["telegram"] is False
+    assert (await her.get("/metrics")).text == "phen_streams 2\n"
+
+
+async def test_nothing_inline_and_nothing_of_others_may_run(her: httpx.AsyncClient) -> None:
+    page = await tap(her, "home")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert page.headers["x-frame-options"] == "DENY"
+    assert not re.search(r"<style|style=|<script>| on[a-z]+=", page.text)
+    assert not re.search(r'(?:src|href)="(?:https?:)?//', page.text)
+
+
+# --- the stream, over a real server ---------------------------------------------------------------
+
+
+@pytest.fixture
+async def server(world: World) -> AsyncIterator[str]:
+    async with served(world) as address:
+        yield address
+
+
+async def event(lines: AsyncIterator[str]) -> dict[str, Any]:
+    async for line in lines:
+        if line.startswith("data: "):
+            return dict(json.loads(line[6:]))
+    raise AssertionError
+
+
+async def test_an_answer_reaches_her_open_page_and_counts_once_she_has_it(
+    server: str, world: World
+) -> None:
+    async with httpx.AsyncClient(base_url=server) as her:
+        address = await open_case(her)
+        async with her.stream("GET", "/live") as stream:
+            assert stream.headers["content-type"].startswith("text/event-stream")
+            assert stream.headers["cache-control"] == "no-store"
+            lines = stream.aiter_lines()
+            await anext(lines)
+            assert world.line.present == {address}
+            sending = asyncio.create_task(
+                world.channel.show(address, message(7, "Тук съм.\n\n</p>"), None)
+            )
+            assert (await event(lines))["text"] == "Тук съм.\n\n</p>"
+            await her.post("/seen", data={"n": "7"})
+            assert await sending == "7"
+        for _ in range(100):
+            if not world.line.present:
+                break
+            await asyncio.sleep(0.02)
+        assert world.line.present == set()
+
+
+async def test_a_stop_ends_an_open_stream(server: str, world: World) -> None:
+    async with httpx.AsyncClient(base_url=server) as her:
+        await open_case(her)
+        async with her.stream("GET", "/live") as stream:
+            lines = stream.aiter_lines()
+            await anext(lines)
+            await world.channel.close()
+            assert [line async for line in lines if line.startswith("data")] == []
+
+
+async def test_there_is_no_stream_without_a_case(her: httpx.AsyncClient) -> None:
+    assert (await her.get("/live")).status_code == 204
+    her.cookies.set("k", "a" * 22, domain="phen.test")
+    assert (await her.get("/live")).status_code == 204
+
+
+async def test_pages_are_packed_for_slow_lines(server: str) -> None:
+    async with httpx.AsyncClient(base_url=server) as her, her.stream("GET", "/") as page:
+        raw = b"".join([chunk async for chunk in page.aiter_raw()])
+    assert page.headers["content-encoding"] == "gzip"
+    assert len(raw) * 2 < len(gzip.decompress(raw))

@@ -1,0 +1,165 @@
+"""The stand-in before another client than ours: aiogram's own, with its own models."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from aiogram import Bot
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.telegram import TelegramAPIServer
+from aiogram.exceptions import (
+    TelegramBadRequest,
+    TelegramForbiddenError,
+    TelegramRetryAfter,
+    TelegramUnauthorizedError,
+)
+from aiogram.types import (
+    BufferedInputFile,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    InputMediaAudio,
+    InputMediaPhoto,
+)
+
+from tests.standins.referee import objections
+from tests.standins.telegram import Call, TelegramStandIn
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+class Clock:
+    ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[TelegramStandIn]:
+    server = TelegramStandIn(now=Clock())
+    await server.start()
+    yield server
+    await server.stop()
+    assert [found for call in server.calls for found in objections(call)] == []
+
+
+@pytest.fixture
+async def bot(server: TelegramStandIn) -> AsyncIterator[Bot]:
+    session = AiohttpSession(api=TelegramAPIServer.from_base(server.api))
+    bot = Bot(server.token, session=session)
+    yield bot
+    await session.close()
+
+
+def keyboard(data: str = "bg:home", text: str = "⌂") -> InlineKeyboardMarkup:
+    button = InlineKeyboardButton(text=text, callback_data=data)
+    return InlineKeyboardMarkup(inline_keyboard=[[button]])
+
+
+async def test_messages_as_aiogram_reads_them(server: TelegramStandIn, bot: Bot) -> None:
+    woman = server.woman()
+    sent = await bot.send_message(woman.id, "едно", reply_markup=keyboard(), protect_content=True)
+    assert (sent.text, sent.has_protected_content) == ("едно", True)
+    await bot.edit_message_text("две", chat_id=woman.id, message_id=sent.message_id)
+    photo = BufferedInputFile(PNG, "picture.png")
+    window = await bot.send_photo(woman.id, photo, caption="картина")
+    assert window.photo
+    edited = await bot.edit_message_caption(
+        chat_id=woman.id, message_id=window.message_id, caption="друга", reply_markup=keyboard()
+    )
+    assert not isinstance(edited, bool)
+    assert edited.edit_date
+    await bot.edit_message_reply_markup(chat_id=woman.id, message_id=window.message_id)
+    audio = InputMediaAudio(media=BufferedInputFile(b"ID3", "listen.mp3"), caption="чуй")
+    await bot.edit_message_media(audio, chat_id=woman.id, message_id=window.message_id)
+    back = InputMediaPhoto(media=window.photo[-1].file_id)
+    await bot.edit_message_media(back, chat_id=woman.id, message_id=window.message_id)
+    await bot.send_audio(woman.id, BufferedInputFile(b"ID3", "listen.mp3"))
+    assert [s.words for s in woman.chat] == ["две", "", ""]
+
+
+async def test_updates_as_aiogram_reads_them(server: TelegramStandIn, bot: Bot) -> None:
+    woman = server.woman()
+    await bot.send_message(woman.id, "меню", reply_markup=keyboard())
+    woman.starts("ruse-p1")
+    for medium in ("photo", "voice", "contact", "poll", "story", "dice", "sticker", "venue"):
+        woman.sends(medium)
+    woman.forwards("чуждо")
+    woman.edits(woman.chat[-1], "мое")
+    woman.taps("⌂")
+    woman.blocks()
+    updates = await bot.get_updates()
+    assert len(updates) == 13
+    query = updates[11].callback_query
+    assert query
+    assert query.data == "bg:home"
+    await bot.answer_callback_query(query.id)
+    assert len(await bot.get_updates(offset=updates[4].update_id)) == 9
+    assert await bot.get_updates(offset=updates[-1].update_id + 1) == []
+
+
+async def test_webhook_and_profile(server: TelegramStandIn, bot: Bot) -> None:
+    await bot.set_webhook("https://example.org/hook")
+    assert (await bot.get_webhook_info()).url == "https://example.org/hook"
+    await bot.delete_webhook()
+    await bot.set_my_name("Дом", language_code="bg")
+    assert (await bot.get_my_name(language_code="bg")).name == "Дом"
+    with pytest.raises(TelegramBadRequest):
+        await bot.set_my_name("Кхер", language_code="rom")
+
+
+async def test_what_the_platform_refuses(server: TelegramStandIn, bot: Bot) -> None:
+    woman = server.woman()
+    sent = await bot.send_message(woman.id, "а", reply_markup=keyboard())
+    for call, told in (
+        (bot.send_message(woman.id, "я" * 4097), "too long"),
+        (bot.send_message(woman.id, " "), "empty"),
+        (bot.send_photo(woman.id, "no-such-id"), "wrong file identifier"),
+        (bot.send_photo(woman.id, BufferedInputFile(PNG, "p"), caption="🌿" * 513), "too long"),
+        (bot.send_message(woman.id, "а", reply_markup=keyboard("x" * 65)), "BUTTON_DATA_INVALID"),
+        (bot.edit_message_text("б", chat_id=woman.id, message_id=9), "to edit not found"),
+        (
+            bot.edit_message_text(
+                "а", chat_id=woman.id, message_id=sent.message_id, reply_markup=keyboard()
+            ),
+            "not modified",
+        ),
+        (bot.delete_message(woman.id, 9), "to delete not found"),
+        (bot.delete_messages(woman.id, list(range(1, 102))), "too many"),
+        (bot.send_message(42, "а"), "chat not found"),
+        (bot.answer_callback_query("1"), "too old"),
+    ):
+        with pytest.raises(TelegramBadRequest, match=told):
+            await call
+    assert isinstance(server.now, Clock)
+    server.now.ahead = timedelta(hours=49)
+    with pytest.raises(TelegramBadRequest, match="can't be deleted"):
+        await bot.delete_messages(woman.id, [sent.message_id])
+    woman.blocks()
+    with pytest.raises(TelegramForbiddenError):
+        await bot.send_message(woman.id, "а")
+    server.calls.clear()  # what was refused for its shape is no shape aiogram knows
+
+
+async def test_limits_and_token(server: TelegramStandIn, bot: Bot) -> None:
+    server.limits = True
+    woman = server.woman()
+    for n in range(20):
+        await bot.send_message(woman.id, str(n))
+    with pytest.raises(TelegramRetryAfter):
+        await bot.send_message(woman.id, "и още")
+    server.token = "1:other"
+    with pytest.raises(TelegramUnauthorizedError):
+        await bot.get_me()
+    server.calls.clear()
+
+
+def test_the_referee_objects_to_what_is_not_in_the_api() -> None:
+    call = Call("sendMessage", {"chat_id": 1, "text": "а", "silent": True}, {}, 0.0)
+    call.answer = {
+        "ok": True,
+        "result": {"message_id": 1, "date": 1, "chat": {"id": 1, "type": "private"}, "sound": 0},
+    }
+    assert objections(call) == ["sendMessage has no silent", "sendMessage answers result.sound"]
