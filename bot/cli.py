@@ -31,6 +31,7 @@ from bot.privacy.vault import Vault, VaultError
 from bot.settings import Settings, SettingsWrong
 from bot.storage.migrate import migrate as bring_up_to_date
 from bot.storage.records import Role, StoreError
+from dialogs.load import ContentError
 from scheduler import exchange
 from scheduler.model import Reception
 
@@ -72,6 +73,7 @@ def main() -> None:
 _MISTAKES = (
     AccountError,
     AddressInUse,
+    ContentError,
     Mistake,
     NotADemo,
     SettingsWrong,
