@@ -7,8 +7,8 @@ from datetime import date
 from functools import partial
 
 from bot.texts import open_content
-from dialogs.graph import svg
 from dialogs.check import check
+from dialogs.graph import svg
 from dialogs.load import ContentError
 from dialogs.model import SOURCE_LANGUAGE
 from dialogs.problem import Problem

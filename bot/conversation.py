@@ -234,9 +234,7 @@ class Conversation:
 
     # --- effects --------------------------------------------------------------------------------
 
-    async def _act(
-        self, who: Who, incoming: Incoming, case: Case | None, effect: Effect
-    ) -> None:
+    async def _act(self, who: Who, incoming: Incoming, case: Case | None, effect: Effect) -> None:
         match effect:
             case Show(screen):
                 await self._show(who, screen)

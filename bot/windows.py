@@ -277,9 +277,7 @@ class Windows:
         while (message := window.wanted) is not None:
             since = window.wanted_at
             try:
-                handle = await self._channels[who.channel].show(
-                    who.address, message, window.handle
-                )
+                handle = await self._channels[who.channel].show(who.address, message, window.handle)
             except (Throttled, Unsent, Unknown) as error:
                 if await self._too_late(window, message, since, error):
                     return

@@ -84,7 +84,9 @@ async def running_line(
         await standin.stop()
 
 
-async def eventually(what: Callable[[], Awaitable[bool] | bool], patience: float = PATIENCE) -> bool:
+async def eventually(
+    what: Callable[[], Awaitable[bool] | bool], patience: float = PATIENCE
+) -> bool:
     """Whether something becomes true within `patience` seconds."""
     loop = asyncio.get_running_loop()
     until = loop.time() + patience

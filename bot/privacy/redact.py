@@ -167,7 +167,9 @@ def configure_logging(level: str = "INFO", stream: TextIO | None = None) -> None
         logger.filters.clear()
         logger.propagate = True
     logging.root.handlers[:] = [handler]
-    logging.root.setLevel(level.upper())
+    logging.getLogger(_ROOT).setLevel(level.upper())
+    quiet = level.upper() in ("INFO", "WARNING")  # a library's info says nothing without words
+    logging.root.setLevel("WARNING" if quiet else level.upper())
     logging.captureWarnings(True)
     install_hooks()
 

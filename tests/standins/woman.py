@@ -167,7 +167,7 @@ class Woman:
 
     async def _until(self, look: Any, timeout: float, what: object) -> Any:
         async def wait() -> Any:
-            while (found := look()) is None:  # noqa: ASYNC110 - her chat is no event
+            while (found := look()) is None:
                 await asyncio.sleep(0.01)
             return found
 

@@ -140,5 +140,5 @@ def said(text: str, **other: Any) -> Outgoing:
 async def eventually(holds: Callable[[], Any], timeout: float = 3.0) -> None:
     """Return as soon as it holds."""
     async with asyncio.timeout(timeout):
-        while not holds():  # noqa: ASYNC110 - a stand-in's state is no event
+        while not holds():
             await asyncio.sleep(0.01)

@@ -259,7 +259,7 @@ async def served(world: World) -> AsyncIterator[str]:
     config = uvicorn.Config(world.app(), port=0, log_config=None, access_log=False, lifespan="off")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110  # uvicorn tells in no other way
+    while not server.started:  # uvicorn tells in no other way
         await asyncio.sleep(0.01)
     running = asyncio.create_task(world.channel.run(world.line))
     await asyncio.sleep(0)
