@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -38,6 +39,8 @@ PICTURES = Path(__file__).resolve().parent.parent / "pictures"
 DRAIN_SECONDS = 6.0
 """Of the ten that a clean stop may take; the rest is for the web server."""
 TICK_SECONDS = 5
+AGAIN_SECONDS = 5.0
+"""Until a channel that broke begins again."""
 
 log = EventLog("program")
 
@@ -91,21 +94,17 @@ async def join(
     now: Callable[[], datetime] = utc_now,
     timing: Timing | None = None,
     also: Sequence[Channel] = (),
-    beside: bool = False,
 ) -> AsyncIterator[Phen]:
     """Join the parts; on leaving, connections are closed.
 
-    `also` are channels beside the configured ones. `beside` is for a command that runs next
-    to a server: what that server is doing is left alone.
+    `also` are channels beside the configured ones. What a server beside us is doing is left
+    alone: only `serve` puts right what the last run left half done.
     """
     content, texts = open_content()
     vault = Vault.open(settings.key_file)
     store = await Store.open(settings.database, vault, now)
     try:
         phen = _joined(settings, content, texts, vault, store, now, timing or Timing(), also)
-        if not beside:
-            await store.recover()
-            await store.nobody_present()
         try:
             yield phen
         finally:
@@ -213,6 +212,13 @@ class AddressInUse(Exception):
         super().__init__(type(self).__doc__)
 
 
+class AddressWrong(Exception):
+    """PHEN_HOST and PHEN_PORT are nothing that this machine lets us listen on; set others."""
+
+    def __init__(self) -> None:
+        super().__init__(type(self).__doc__)
+
+
 class _WebServer(uvicorn.Server):
     """uvicorn without its own signal handlers: the whole program stops together."""
 
@@ -252,9 +258,11 @@ async def serve(
 ) -> None:
     """Run the web server, the channels, the outbox and the clock until `stop` is set.
 
-    `listening` is told the port. Raises `AddressInUse` before anything runs.
+    `listening` is told the port. Raises `AddressInUse` or `AddressWrong` before anything runs.
     """
     listener = _bind(phen.settings)
+    await phen.store.recover()
+    await phen.store.nobody_present()
     server = _WebServer(
         uvicorn.Config(
             web_app(phen, demo),
@@ -286,6 +294,8 @@ async def serve(
         await serving
         work[0].cancel()
         await asyncio.gather(work[0], return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(phen.conversation.finish(), 1)
         log.event("stopped")
 
 
@@ -303,9 +313,9 @@ def _bind(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
-    except OSError:
+    except OSError as error:
         listener.close()
-        raise AddressInUse from None
+        raise (AddressInUse if error.errno == errno.EADDRINUSE else AddressWrong) from None
     return listener
 
 
@@ -314,11 +324,18 @@ def _intakes(phen: Phen) -> list[asyncio.Task[None]]:
 
 
 async def _receive(phen: Phen, channel: Channel) -> None:
-    try:
-        await channel.run(phen.conversation)
-    except Unauthorised:
-        phen.failing.add(channel.name)
-        log.alarm("channel_stopped")
+    """Receive on one channel. A fault of ours in it is an alarm, and it begins again."""
+    while True:
+        try:
+            return await channel.run(phen.conversation)
+        except Unauthorised:
+            phen.failing.add(channel.name)
+            return log.alarm("channel_stopped")
+        except Exception as error:
+            phen.failing.add(channel.name)
+            log.alarm("channel_stopped", error)
+        await asyncio.sleep(AGAIN_SECONDS)
+        phen.failing.discard(channel.name)
 
 
 def _clock(phen: Phen) -> Clock:

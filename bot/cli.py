@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 import typer
@@ -22,8 +22,8 @@ from rich.table import Table
 
 from bot import content_tools
 from bot import settings as settings_of
-from bot.app import AddressInUse, Phen, join, serve, until_signalled
-from bot.channels.console import ConsoleChannel
+from bot.app import AddressInUse, AddressWrong, Phen, join, serve, until_signalled
+from bot.channels.console import ADDRESS, ConsoleChannel
 from bot.demo import LOGINS, PASSWORD, Demo, NotADemo, settings_for
 from bot.desk.accounts import AccountError
 from bot.privacy import redact
@@ -68,11 +68,25 @@ def main() -> None:
         sys.exit(1)
     except BrokenPipeError:
         sys.exit(1)
+    except OSError as error:  # its own words hold a path, which helps, and nothing of a woman's
+        typer.echo(_file_trouble(error), err=True)
+        sys.exit(1)
+    except Exception as error:  # the text of an error may hold what nobody may read
+        typer.echo(f"{_FAULT} {redact.describe(error)}", err=True)
+        sys.exit(1)
 
 
+def _file_trouble(error: OSError) -> str:
+    what = error.strerror or type(error).__name__
+    name = f"{error.filename}: " if error.filename else ""
+    return f"{name}{what}; nothing more was done. Check the name and its rights."
+
+
+_FAULT = "This is a fault of the program; nothing more was done. Tell its makers this line:"
 _MISTAKES = (
     AccountError,
     AddressInUse,
+    AddressWrong,
     ContentError,
     Mistake,
     NotADemo,
@@ -103,7 +117,7 @@ def _with_store(work: Callable[[Phen], Awaitable[T]]) -> T:
 
     async def joined() -> T:
         settings = _settings()
-        async with join(settings, beside=True) as phen:
+        async with join(settings) as phen:
             return await work(phen)
 
     return asyncio.run(joined())
@@ -170,15 +184,18 @@ async def _talk(start: str | None) -> None:
         lines: asyncio.Queue[str | None] = asyncio.Queue()
         console = ConsoleChannel(lines, sys.stdout, start)
         async with join(settings, also=[console]) as phen:
-            reader = asyncio.create_task(_read_lines(lines))
+            reader = asyncio.create_task(_read_lines(lines, phen))
             await console.run(phen.conversation)
-            await phen.windows.settled()
-            reader.cancel()
+            await reader
 
 
-async def _read_lines(lines: asyncio.Queue[str | None]) -> None:
+async def _read_lines(lines: asyncio.Queue[str | None], phen: Phen) -> None:
+    """One line after another: each is answered before the next, as when a person types."""
+    await phen.conversation.settled(ConsoleChannel.name, ADDRESS)
     while line := await asyncio.to_thread(sys.stdin.readline):
         lines.put_nowait(line)
+        await lines.join()
+        await phen.conversation.settled(ConsoleChannel.name, ADDRESS)
     lines.put_nowait(None)
 
 
@@ -202,7 +219,7 @@ def purge() -> None:
 
 @app.command()
 def check(
-    form: Annotated[str, typer.Option("--format", help="text or json")] = "text",
+    form: Annotated[Literal["text", "json"], typer.Option("--format")] = "text",
     on: Annotated[datetime | None, typer.Option(help="Check as on this day.")] = None,
     schema: Annotated[bool, typer.Option(help="Write the JSON Schemas of the files.")] = False,
 ) -> None:

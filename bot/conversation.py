@@ -48,6 +48,7 @@ from dialogs.model import (
     Started,
     Step,
     Tapped,
+    TextId,
     Typed,
 )
 from scheduler import plan
@@ -59,6 +60,10 @@ REMEMBERED = 10_000
 _STORES = (NodeKind.OPEN_CASE, NodeKind.END_CASE, NodeKind.FORGET)
 
 log = EventLog("conversation")
+
+
+class NotHandled(Exception):
+    """A message was not handled and may be handed over again. Says nothing about its content."""
 
 
 @dataclass(slots=True)
@@ -148,7 +153,17 @@ class Conversation:
         """Cover every open window, for a clean shutdown."""
         for who in self._windows.open_ones():
             self.idle(who)
+        while lines := [line.worker for line in self._lines.values() if line.worker]:
+            await asyncio.wait(lines)  # what was on its way in may have opened a window again
+            for who in self._windows.open_ones():
+                self.idle(who)
         await self._windows.settled()
+        await self.finish()
+
+    async def finish(self) -> None:
+        """Return when nothing is under way beside the lines, before the database is closed."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
 
     # --- one message after another -------------------------------------------------------------
 
@@ -168,9 +183,9 @@ class Conversation:
                 await self._once(who, incoming)
             except Exception as error:  # one message's fault never ends her line
                 log.failed("not_handled", error)
-                self._show_error(who, incoming)
+                self._apologise(who, incoming)
                 if not settled.done():
-                    settled.set_exception(type(error)())
+                    settled.set_exception(NotHandled())  # the error itself may hold her words
                     settled.exception()
             else:
                 if not settled.done():
@@ -247,8 +262,7 @@ class Conversation:
             case Relay(text):
                 await self._relay(who, incoming, case, text)
             case Decline(text):
-                if case is not None:
-                    await self._handover.decline(case, text, incoming.key, incoming.handle)
+                await self._decline(who, incoming, case, text)
             case EndCase():
                 await self._handover.end(who)
                 self._windows.case_over(who)
@@ -292,7 +306,8 @@ class Conversation:
 
     async def _present(self, who: Who) -> None:
         try:
-            await self._handover.arrive(who)
+            if await self._handover.arrive(who) is None:
+                self._windows.case_over(who)
         except Exception as error:  # her next tap tries again
             log.failed("presence_not_kept", error)
 
@@ -317,6 +332,16 @@ class Conversation:
             return self._windows.touch(who)
         self._cover(who, case.language)
 
+    async def _decline(
+        self, who: Who, incoming: Incoming, case: Case | None, text: TextId
+    ) -> None:
+        if case is None:
+            return
+        try:
+            await self._handover.decline(case, text, incoming.key, incoming.handle)
+        except CaseClosed:
+            await self._show(who, self._screen(Position(case.language, TALK)))
+
     def _cover(self, who: Who, language: str, screen: Screen | None = None) -> None:
         """The harmless screen; the case's messages go, and what comes for her is held."""
         screen = screen or self._screen(engine.cover(language))
@@ -333,15 +358,26 @@ class Conversation:
         )
         self._windows.show(who, message)
 
-    def _show_error(self, who: Who, incoming: Incoming) -> None:
-        """Something failed here: she sees where 112 is. Needs no database."""
+    def _apologise(self, who: Who, incoming: Incoming) -> None:
+        """Something failed here: she sees where 112 is, or is hidden. Needs no database."""
         here = self._where(who, incoming, None)
-        step = engine.step(self._today(), here, incoming.event)
+        try:
+            step = engine.step(self._today(), here, incoming.event)
+        except Exception as error:
+            log.failed("not_handled", error)
+            return self._show_error(who, Position(here.language, DANGER))
+        if any(isinstance(effect, Hide) for effect in step.effects):
+            self._windows.hide(who, incoming.handle or incoming.window)
+            return self._spawn(self._absent(who))
         at_gate = self._content.nodes[step.position.node].topic == engine.GATE_TOPIC
-        node = step.position.node if at_gate or step.position.node == DANGER else "error"
-        if not any(isinstance(effect, Hide) for effect in step.effects):
-            screen = self._screen(step.position.to(node))
-            self._put(who, screen, "", in_case=self._in_case(who))
+        stays = at_gate or step.position.node == DANGER
+        self._show_error(who, step.position if stays else step.position.to("error"))
+
+    def _show_error(self, who: Who, position: Position) -> None:
+        try:
+            self._put(who, self._screen(position), "", in_case=self._in_case(who))
+        except Exception as error:  # her next message must find the line alive
+            log.failed("not_handled", error)
 
     def _in_case(self, who: Who) -> bool:
         window = self._windows.get(who)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
 from bot import render
 from bot.channels.base import (
@@ -12,7 +13,6 @@ from bot.channels.base import (
     Gone,
     Handle,
     Outgoing,
-    SendError,
     Throttled,
     Unknown,
     Unsent,
@@ -104,36 +104,57 @@ class Delivery:
     async def _deliver(self, due: Due) -> None:
         who = Who(due.channel, due.address)
         try:
-            if await self._store.sending(due.outbox_id):
-                await self._send(due, who)
-        except Exception as error:  # left as it is: `recover` or the next round finds it
+            if not await self._store.sending(due.outbox_id):
+                return
+        except Exception as error:  # it was not taken: the next round finds it
             log.failed("delivery_failed", error)
-            await asyncio.sleep(1)
+            return await asyncio.sleep(1)
+        await self._surely(await self._send(due, who))
         self._changes.notify()
 
-    async def _send(self, due: Due, who: Who) -> None:
-        async def sent(handle: Handle) -> None:
-            await self._store.add_handles(due.case_id, [handle])
+    async def _surely(self, settle: Callable[[], Awaitable[None]]) -> None:
+        """Settle, however long the database is away: until then her case waits, in its order."""
+        pause = 1.0
+        while True:
+            try:
+                return await settle()
+            except Exception as error:
+                log.failed("delivery_failed", error)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, POLL_SECONDS)
 
+    async def _send(self, due: Due, who: Who) -> Callable[[], Awaitable[None]]:
+        """Send one message; how it is to be settled."""
+
+        async def sent(handle: Handle) -> None:
+            try:
+                await self._store.add_handles(due.case_id, [handle])
+            except Exception as error:  # the window still knows it, and removes it when covered
+                log.failed("delivery_failed", error)
+
+        later = partial(self._store.postpone, due.outbox_id)
+        settle = partial(self._store.settle, due.outbox_id)
         try:
             message = await self._message(due.channel, due.language, due.message)
+        except Exception as error:  # nothing has left
+            log.failed("delivery_failed", error)
+            return partial(self._again, due)
+        try:
             await self._windows.say(who, message, sent)
         except Covered:
-            await self._hold(due)
+            return partial(self._hold, due)
         except Throttled as pause:
-            await self._store.postpone(
-                due.outbox_id, self._now() + timedelta(seconds=pause.seconds)
-            )
+            return partial(later, self._now() + timedelta(seconds=pause.seconds))
         except Unsent:
-            await self._again(due)
+            return partial(self._again, due)
         except Unknown:
-            await self._store.settle(due.outbox_id, MessageState.UNKNOWN)
+            return partial(settle, MessageState.UNKNOWN)
         except Gone:
-            await self._on_gone(who)
-        except SendError:
-            await self._store.settle(due.outbox_id, MessageState.FAILED)
-        else:
-            await self._store.settle(due.outbox_id, MessageState.SENT)
+            return partial(self._on_gone, who)
+        except Exception as error:
+            log.failed("delivery_failed", error)
+            return partial(settle, MessageState.FAILED)
+        return partial(settle, MessageState.SENT)
 
     async def _hold(self, due: Due) -> None:
         await self._store.set_present(due.case_id, False)

@@ -5,6 +5,8 @@ Each function commits before anything is shown or sent.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -12,7 +14,7 @@ from datetime import datetime, timedelta
 from bot.channels.base import Handle
 from bot.live import Changes
 from bot.privacy.retention import SILENCE
-from bot.storage.records import Case, CaseState
+from bot.storage.records import Case, CaseClosed, CaseState
 from bot.storage.store import Store
 from bot.texts import Texts
 from bot.windows import Who
@@ -22,6 +24,7 @@ WAITING_NOTICES: tuple[tuple[timedelta, TextId], ...] = (
     (timedelta(minutes=2), "notice.waiting_short"),
     (timedelta(minutes=15), "notice.waiting_long"),
 )
+_ALIAS_TRIES = 20
 _ALIAS_WORDS = ("alias.first", "alias.second")
 
 
@@ -46,6 +49,7 @@ class Handover:
         self._now = now
         self._wake = wake
         self._pick = pick
+        self._presence = asyncio.Lock()  # coming and going are stored in the order they happened
 
     async def case_of(self, who: Who) -> Case | None:
         """Her open case."""
@@ -86,10 +90,11 @@ class Handover:
 
         What was held may now be sent.
         """
-        case = await self._open_or_unread(who)
-        if case is not None:
-            await self._present(case)
-        return case
+        async with self._presence:
+            case = await self._open_or_unread(who)
+            if case is not None:
+                await self._present(case)
+            return case
 
     async def remembers(self, who: Who) -> bool:
         """Whether something is kept that she may come back to, or have deleted."""
@@ -97,10 +102,11 @@ class Handover:
 
     async def absent(self, who: Who) -> None:
         """Her window is covered or gone: from now on everything is held."""
-        case = await self._open_or_unread(who)
-        if case is not None and case.present:
-            await self._store.set_present(case.id, False)
-            self._changes.notify()
+        async with self._presence:
+            case = await self._open_or_unread(who)
+            if case is not None and case.present:
+                await self._store.set_present(case.id, False)
+                self._changes.notify()
 
     async def end(self, who: Who) -> None:
         """She ends her case; no good-bye is held for her."""
@@ -124,7 +130,8 @@ class Handover:
         now = self._now()
         for case in await self._store.open_cases():
             if case.state is CaseState.WAITING:
-                await self._tell_waiting(case, now)
+                with contextlib.suppress(CaseClosed):  # since it was read
+                    await self._tell_waiting(case, now)
         for case in await self._store.silent_cases(now - SILENCE):
             notice = self._texts.say(case.language, "notice.silent_closed")
             await self._store.close_case(case.id, notice, f"silent:{case.id}")
@@ -154,6 +161,7 @@ class Handover:
     async def _alias(self) -> str:
         taken = {case.alias for case in await self._store.open_cases()}
         lists = [self._texts.say("bg", key).split(", ") for key in _ALIAS_WORDS]
-        while (alias := " ".join(self._pick(words) for words in lists)) in taken:
-            pass
+        for _ in range(_ALIAS_TRIES):  # then the store numbers it
+            if (alias := " ".join(self._pick(words) for words in lists)) not in taken:
+                break
         return alias

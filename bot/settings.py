@@ -116,6 +116,8 @@ def _from_environment(
 
 
 def _take(name: str, value: Any, given: dict[str, Any], mistakes: list[str]) -> None:
+    if value == "" and (name in Settings.model_fields or name.removesuffix("_file") in _SECRETS):
+        return  # set to nothing, as a compose file does, is not set
     if name in Settings.model_fields:
         given[name] = value
     elif name.removesuffix("_file") in _SECRETS:

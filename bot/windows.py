@@ -66,6 +66,9 @@ class Window:
     wanted: Outgoing | None = None
     wanted_at: float = 0.0
     said: list[Handle] = field(default_factory=list)
+    moves: int = 0  # how often her window went elsewhere: what lands after a move is a stray
+    closings: int = 0  # how often it was covered or hidden: what is said after one is held
+    lost: bool = False  # an answer was lost: something unknown may stand in the chat
     idle: asyncio.TimerHandle | None = None
     line: deque[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=deque)
     worker: asyncio.Task[None] | None = None
@@ -119,10 +122,12 @@ class Windows:
         Where none is known, what stands above `newest` is swept.
         """
         window = self._window(who)
+        window.moves += 1
         if window.handle is not None:
             self.remove(who, [window.handle])
             window.handle = None
         elif newest is not None:
+            window.lost = False
             self._spawn(self._sweep(who, newest))
 
     def has_none(self, who: Who) -> bool:
@@ -138,6 +143,8 @@ class Windows:
         window.position = message.position
         window.open, window.in_case = not message.cover, message.in_case
         window.littered = window.littered or message.in_case
+        if message.cover:
+            window.closings += 1
         self.touch(who)
         if fresh:
             self._enqueue(who, window, lambda: self._bring(who, window))
@@ -171,10 +178,11 @@ class Windows:
     def hide(self, who: Who, newest: Handle | None = None) -> None:
         """Remove the window and all of the case from the chat, now; then be silent."""
         window = self._window(who)
-        known = window.handle is not None or bool(window.said)
-        self._close(window)
-        self._spawn(self._clear(who, window, newest, sweep=not known))
-        self._enqueue(who, window, lambda: self._clear(who, window, None, sweep=False))
+        if window.lost or (window.handle is None and not window.said):
+            self._spawn(self._sweep(who, newest or window.handle))
+        self._take_down(who, window)
+        self._spawn(self._remove_kept(who, window))
+        self._enqueue(who, window, lambda: self._remove_late(who, window))
 
     def opened(self, who: Who) -> None:
         """Her page says that it is open, on her case or beside it."""
@@ -234,16 +242,22 @@ class Windows:
         """Forget a conversation of which nothing stands in a chat."""
         keeps = self._channels[who.channel].limits.keeps_window
         stands = window.handle is not None if keeps else window.in_case and window.open
-        if not stands and _is_spent(window) and self._windows.get(who) is window:
+        if not (stands or window.lost) and _is_spent(window) and self._windows.get(who) is window:
             del self._windows[who]
 
-    def _close(self, window: Window) -> None:
+    def _take_down(self, who: Who, window: Window) -> None:
+        """Remove what is known to stand in her chat, and wish for nothing there any more."""
         language = window.position.language if window.position else None
         window.position = Position(language, START) if language else None
-        window.open, window.wanted = False, None
+        window.open, window.lost, window.wanted = False, False, None
+        window.moves += 1
+        window.closings += 1
         if window.idle is not None:
             window.idle.cancel()
             window.idle = None
+        standing = [*([] if window.handle is None else [window.handle]), *window.said]
+        window.handle, window.said = None, []
+        self.remove(who, standing)
 
     def _enqueue(
         self, who: Who, window: Window, call: Callable[[], Coroutine[Any, Any, None]]
@@ -258,7 +272,7 @@ class Windows:
                 try:
                     await window.line.popleft()()
                 except Gone:
-                    await self._on_gone(who)
+                    await self._left_the_line(who, window)
                 except SendError as error:
                     log.failed("send_dropped", error)
                 except Exception as error:  # one chat's fault never ends its line
@@ -272,36 +286,73 @@ class Windows:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def _left_the_line(self, who: Who, window: Window) -> None:
+        """Nothing can be shown or removed there any more."""
+        window.handle, window.said = None, []
+        self._take_down(who, window)
+        try:
+            await self._on_gone(who)
+        except Exception as error:  # the next send to her finds it out again
+            log.failed("send_failed", error)
+
     async def _bring(self, who: Who, window: Window) -> None:
         """Bring the newest wish to the platform; one that cannot be sent in time is dropped."""
-        while (message := window.wanted) is not None:
-            since = window.wanted_at
+        while (message := window.wanted) is not None and not self._expired(window, 0):
+            moves = window.moves
             try:
                 handle = await self._channels[who.channel].show(who.address, message, window.handle)
             except (Throttled, Unsent, Unknown) as error:
-                if await self._too_late(window, message, since, error):
-                    return
-                continue
-            window.handle = handle
-            if window.wanted is message:
-                window.wanted = None
-            elif window.wanted is None and not window.open:
-                await self._channels[who.channel].remove(who.address, [handle])
-                window.handle = None
+                window.lost = window.lost or isinstance(error, Unknown)
+                await self._pause(window, message, error)
+            except Exception as error:
+                self._refused(who, window, message, error)
+                if isinstance(error, Gone) or window.wanted is None:
+                    raise
+            else:
+                self._landed(who, window, message, handle, moved=window.moves != moves)
 
-    async def _too_late(
-        self, window: Window, message: Outgoing, since: float, error: SendError
-    ) -> bool:
-        limit = self._timing.cover_give_up if message.cover else self._timing.give_up
-        pause = error.seconds if isinstance(error, Throttled) else self._timing.retry
+    def _landed(
+        self, who: Who, window: Window, message: Outgoing, handle: Handle, *, moved: bool
+    ) -> None:
+        """It stands in the chat; where she looks elsewhere by now, or at nothing, it goes again."""
+        if moved:
+            if handle != window.handle:
+                self.remove(who, [handle])
+            return
+        window.handle = handle
         if window.wanted is not message:
-            return False
-        if asyncio.get_running_loop().time() + pause - since > limit:
+            return
+        if message.cover and window.lost:  # content that nobody knows of may stand above it
+            window.lost = False
+            self._spawn(self._sweep(who, handle))
+            self.renew(who)
+        else:
             window.wanted = None
-            log.event("window_dropped")
+
+    def _refused(self, who: Who, window: Window, message: Outgoing, error: Exception) -> None:
+        """It will never be taken. Where it was the cover, what it was to cover is removed."""
+        if window.wanted is message:
+            window.wanted = None
+        if message.cover and not isinstance(error, Gone):
+            self.renew(who)
+
+    async def _pause(self, window: Window, message: Outgoing, error: SendError) -> None:
+        """Wait before the next attempt, unless that would come too late or the wish is another."""
+        pause = error.seconds if isinstance(error, Throttled) else self._timing.retry
+        if window.wanted is message and not self._expired(window, pause):
+            await asyncio.sleep(pause)
+
+    def _expired(self, window: Window, pause: float) -> bool:
+        """Whether the wish is too old to be brought after `pause` seconds; then it is dropped."""
+        wanted = window.wanted
+        if wanted is None:
             return True
-        await asyncio.sleep(pause)
-        return False
+        limit = self._timing.cover_give_up if wanted.cover else self._timing.give_up
+        if asyncio.get_running_loop().time() + pause - window.wanted_at <= limit:
+            return False
+        window.wanted = None
+        log.event("window_dropped")
+        return True
 
     async def _speak(
         self,
@@ -312,11 +363,7 @@ class Windows:
         done: asyncio.Future[None],
     ) -> None:
         try:
-            if not window.open:
-                raise Covered
-            handle = await self._channels[who.channel].show(who.address, message, None)
-            window.said.append(handle)
-            await sent(handle)
+            await self._say(who, window, message, sent)
         except BaseException as error:
             if not done.done():
                 done.set_exception(error if isinstance(error, Exception) else Covered())
@@ -326,15 +373,32 @@ class Windows:
         if not done.done():
             done.set_result(None)
 
-    async def _clear(self, who: Who, window: Window, newest: Handle | None, *, sweep: bool) -> None:
-        if window.open:
-            return
-        handles = [h for h in (window.handle,) if h is not None]
-        window.handle = None
-        await self._remove(who, handles + window.said)
-        if sweep:
-            await self._sweep(who, newest)
-        await self._remove_kept(who, window)
+    async def _say(
+        self,
+        who: Who,
+        window: Window,
+        message: Outgoing,
+        sent: Callable[[Handle], Awaitable[None]],
+    ) -> None:
+        if not window.open:
+            raise Covered
+        closings = window.closings
+        try:
+            handle = await self._channels[who.channel].show(who.address, message, None)
+        except Unknown:
+            window.lost = True
+            raise
+        if window.closings != closings:  # covered meanwhile: she has not read it
+            self.remove(who, [handle])
+            raise Covered
+        window.said.append(handle)
+        window.littered = True
+        await sent(handle)
+
+    async def _remove_late(self, who: Who, window: Window) -> None:
+        """What was kept while she hid."""
+        if not window.open:
+            await self._remove_kept(who, window)
 
     async def _remove_kept(self, who: Who, window: Window) -> None:
         said, window.said = window.said, []
@@ -346,23 +410,24 @@ class Windows:
         await self._remove(who, list(dict.fromkeys([*said, *kept])))
 
     async def _remove(self, who: Who, handles: Sequence[Handle]) -> None:
+        if handles:
+            await self._insist(lambda: self._channels[who.channel].remove(who.address, handles))
+
+    async def _sweep(self, who: Who, newest: Handle | None) -> None:
+        await self._insist(lambda: self._channels[who.channel].sweep(who.address, newest))
+
+    async def _insist(self, call: Callable[[], Awaitable[None]]) -> None:
         """Remove, and go on trying: what stays in the chat can be read by another."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._timing.cover_give_up
-        while handles and loop.time() < until:
+        while loop.time() < until:
             try:
-                return await self._channels[who.channel].remove(who.address, handles)
+                return await call()
             except (Throttled, Unsent, Unknown) as error:
                 pause = error.seconds if isinstance(error, Throttled) else self._timing.retry
                 await asyncio.sleep(pause)
-            except SendError as error:
+            except Exception as error:
                 return log.failed("not_removed", error)
-
-    async def _sweep(self, who: Who, newest: Handle | None) -> None:
-        try:
-            await self._channels[who.channel].sweep(who.address, newest)
-        except SendError as error:
-            log.failed("not_removed", error)
 
 
 def _is_spent(window: Window) -> bool:

@@ -156,8 +156,9 @@ def _typed(content: Content, here: Position, text: str, fresh: bool) -> Step:
     if word == _DANGER_DIGIT or match.is_danger(content, text):
         return _go(content, Position(here.language, DANGER))
     shown = screen(content, here)
-    if word.isascii() and word.isdigit() and 1 <= int(word[:3]) <= len(shown.choices):
-        return _go(content, shown.choices[int(word) - 1].to)
+    choices = {str(number): button for number, button in enumerate(shown.choices, start=1)}
+    if word in choices:
+        return _go(content, choices[word].to)
     if content.nodes[here.node].topic == GATE_TOPIC:
         return _show(content, here)
     return _not_understood(content, here, text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Sequence
 from typing import TextIO
@@ -47,10 +48,10 @@ class ConsoleChannel:
 
     async def run(self, intake: Intake) -> None:
         """Take line after line until the input ends."""
-        await intake.accept(self._incoming(Started(self._code), None))
+        await self._hand_over(intake, Started(self._code), None)
         while (line := await self._lines.get()) is not None:
-            event, window = self._read(line.rstrip("\n"))
-            await intake.accept(self._incoming(event, window))
+            await self._hand_over(intake, *self._read(line.rstrip("\n")))
+            self._lines.task_done()
 
     async def show(self, address: Address, message: Outgoing, window: Handle | None) -> Handle:
         """Draw the screen anew: what is covered or hidden is gone from it."""
@@ -75,6 +76,10 @@ class ConsoleChannel:
 
     async def close(self) -> None:
         """The terminal stays open."""
+
+    async def _hand_over(self, intake: Intake, event: Event, window: Handle | None) -> None:
+        with contextlib.suppress(Exception):  # the screen says so, and she can type it again
+            await intake.accept(self._incoming(event, window))
 
     def _incoming(self, event: Event, window: Handle | None) -> Incoming:
         return Incoming(self.name, ADDRESS, event, key=secrets.token_hex(8), window=window)

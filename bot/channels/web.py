@@ -166,14 +166,19 @@ class WebChannel:
                 self._give_up(address)
                 intake.left(NAME, address)
 
-    def seen(self, address: Address, number: int) -> None:
-        """Her page has the case messages up to `number` on its screen."""
-        self._read[address] = max(number, self._read.pop(address, 0))
+    def seen(self, address: Address, number: int) -> bool:
+        """Her page has the case messages up to `number` on its screen.
+
+        True when that is news, and from a page that is open.
+        """
+        before = self._read.pop(address, 0)
+        self._read[address] = max(number, before)
         if len(self._read) > _REMEMBERED:
             self._read.popitem(last=False)
         for known, here in self._waiting.get(address, {}).items():
             if known <= number and not here.done():
                 here.set_result(None)
+        return number > before and address in self._streams
 
     # --- the channel's protocol ------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from bot.privacy.retention import whole_hour
 from bot.storage.part import OPEN, Part, new_id
 from bot.storage.records import (
     AuditEntry,
+    CaseState,
     Credentials,
     LoginTaken,
     Role,
@@ -106,13 +107,19 @@ class Staff(Part):
         return await self._update_staff(staff.c.id == staff_id, unspent, last_totp_step=step)
 
     async def set_staff_state(self, staff_id: str, state: StaffState) -> None:
-        """Freeze or thaw an account; whoever is not active loses her sessions at once."""
+        """Freeze or thaw an account.
+
+        Whoever is not active loses her sessions at once, and her open cases wait for another.
+        """
+        waits = {"state": CaseState.WAITING, "claimed_by": None, "claimed_at": None}
         async with self._database.write() as connection:
             await connection.execute(
                 staff.update().where(staff.c.id == staff_id).values(state=state)
             )
             if state is not StaffState.ACTIVE:
                 await connection.execute(sessions.delete().where(sessions.c.staff_id == staff_id))
+                hers = cases.c.claimed_by == staff_id
+                await connection.execute(cases.update().where(hers, OPEN).values(**waits))
 
     async def set_alias(self, staff_id: str, alias: str) -> None:
         """The name under which she is shown to a woman."""

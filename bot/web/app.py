@@ -18,7 +18,7 @@ from bot.live import Changes
 from bot.web.chat import EXIT_SITE, chat_routes, failures
 from bot.web.demo import demo_routes
 from bot.web.health import health_routes
-from bot.web.security import SecurityHeaders
+from bot.web.security import BodyLimit, SecurityHeaders
 from bot.web.templating import HERE, PICTURES, KeptFiles
 from dialogs.model import SOURCE_LANGUAGE, Content
 
@@ -83,11 +83,12 @@ def create_app(parts: WebParts) -> Starlette:
 def assemble(parts: WebParts, routes: Sequence[BaseRoute]) -> Starlette:
     """These routes under the headers, files and failures that all of the web shares."""
     exit_site = parts.texts.say(SOURCE_LANGUAGE, EXIT_SITE)
-    return Starlette(
+    app = Starlette(
         routes=[*routes, Mount("/static", KeptFiles(directory=HERE / "static"))],
-        middleware=[
-            Middleware(SecurityHeaders, demo=parts.demo, https=parts.https, exit_site=exit_site),
-            Middleware(GZipMiddleware, minimum_size=1000),
-        ],
+        middleware=[Middleware(BodyLimit), Middleware(GZipMiddleware, minimum_size=1000)],
         exception_handlers=failures(parts),
     )
+    app.middleware_stack = SecurityHeaders(  # around all, so that a fault's page has them, too
+        app.build_middleware_stack(), demo=parts.demo, https=parts.https, exit_site=exit_site
+    )
+    return app

@@ -65,10 +65,13 @@ def failures(parts: WebParts) -> Mapping[Any, Any]:
     async def missing(_: Request, __: Exception) -> Response:
         return chat.error_page(404)
 
+    async def too_large(_: Request, __: Exception) -> Response:
+        return chat.error_page(413)
+
     async def broken(_: Request, __: Exception) -> Response:
         return chat.error_page(500)
 
-    return {404: missing, 405: missing, 500: broken}
+    return {404: missing, 405: missing, 413: too_large, 500: broken}
 
 
 class Chat:
@@ -95,9 +98,9 @@ class Chat:
             return self.error_page(400)
         event, here = self._event(form)
         address = forms.token(request)
-        if address is not None and (number := forms.number(form.get("seen"))) is not None:
-            self._parts.channel.seen(address, number)
-        if self._hides(event):
+        hides = self._hides(event)
+        self._note_seen(address, forms.number(form.get("seen")), stays=not hides)
+        if hides:
             return self._leave(request, form, event, here)
         return await self._answer(request, form, event, here)
 
@@ -118,10 +121,15 @@ class Chat:
             number = forms.number((await forms.read(request)).get("n"))
         except forms.BadForm:
             return Response(status_code=400)
-        address = forms.token(request)
-        if address is not None and number is not None:
-            self._parts.channel.seen(address, number)
+        self._note_seen(forms.token(request), number, stays=True)
         return Response(status_code=204)
+
+    def _note_seen(self, address: str | None, number: int | None, *, stays: bool) -> None:
+        """Who has just read on an open page is back at it: what was held may follow."""
+        if address is None or number is None:
+            return
+        if self._parts.channel.seen(address, number) and stays:
+            self._parts.intake.here(NAME, address)
 
     # --- one request -----------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What every answer of the web says about itself: headers that keep others out.
+"""What holds for every request and answer of the web: headers that keep others out, a limit.
 
 Nothing inline, nothing of third parties, nothing cached, nothing told to the next site.
 """
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _FEATURES = (
@@ -17,6 +18,29 @@ _FEATURES = (
     "local-fonts", "magnetometer", "microphone", "midi", "payment", "picture-in-picture",
     "screen-wake-lock", "serial", "usb", "xr-spatial-tracking",
 )  # fmt: skip
+
+MAX_BODY = 4 * 1024 * 1024
+"""Bytes of one request; the largest that our pages send is a file of receptions."""
+
+
+class BodyLimit:
+    """Refuses a larger request before it fills the memory or the disk."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        size = 0
+
+        async def receive_within() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > MAX_BODY:
+                raise HTTPException(413)
+            return message
+
+        await self.app(scope, receive_within, send)
 
 
 class SecurityHeaders:

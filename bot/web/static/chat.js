@@ -182,7 +182,7 @@
 
   function put(line) {
     const log = byId('log');
-    if (!log) return;
+    if (!log || on('cover')) return;
     log.appendChild(line);
     if (!document.activeElement || document.activeElement.id !== 'first' || on('talking')) {
       line.scrollIntoView({ block: 'end' });
@@ -347,7 +347,8 @@
 
   function voice() {
     const lang = document.documentElement.lang;
-    return speech && speech.getVoices().find((one) => one.lang.slice(0, 2).toLowerCase() === lang.slice(0, 2));
+    const speaks = (one) => one.localService && one.lang.slice(0, 2).toLowerCase() === lang.slice(0, 2);
+    return speech && speech.getVoices().find(speaks); // a voice from the network would hear it all
   }
 
   function silence() {

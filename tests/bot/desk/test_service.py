@@ -210,6 +210,19 @@ async def test_a_consultant_who_was_removed_is_refused_and_noted(centre: Centre)
     assert (maria.id, "refused.role") in await centre.audited()
 
 
+async def test_the_cases_of_a_consultant_who_was_removed_wait_for_another(centre: Centre) -> None:
+    maria, elena = await centre.person("maria"), await centre.person("elena")
+    case, over = await centre.woman("тих орех", "Тук ли си?"), await centre.woman("бял клен")
+    for one in (case, over):
+        await centre.desk.claim(maria, one.id)
+    await centre.desk.close(maria, over.id)
+    await centre.store.set_staff_state(maria.id, StaffState.FROZEN)
+    assert [one.id for one in await centre.desk.waiting(elena)] == [case.id]
+    assert await centre.desk.claim(elena, case.id)
+    said = (await centre.desk.open(elena, case.id)).messages
+    assert "Тук ли си?" in [message.text for message in said]
+
+
 async def test_staff_who_are_no_consultants_see_no_case(centre: Centre) -> None:
     ivan = await centre.person("ivan", (Role.STAFF, Role.ADMIN))
     case = await centre.woman("тих орех")

@@ -330,6 +330,20 @@ async def test_an_unknown_address_and_a_fault_show_nothing_of_themselves(
         assert "Error" not in answer.text
 
 
+async def test_a_faults_page_is_kept_nowhere_and_framed_by_nobody(
+    her: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> bool:
+        raise RuntimeError
+
+    monkeypatch.setattr(world.channel, "seen", broken)
+    her.cookies.set("k", "a" * 22, domain="phen.test")
+    fault = await her.post("/seen", data={"n": "1"})
+    assert fault.status_code == 500
+    assert fault.headers["cache-control"] == "no-store"
+    assert "frame-ancestors 'none'" in fault.headers["content-security-policy"]
+
+
 async def test_a_tap_that_shows_nothing_is_our_fault_and_says_so(
     her: httpx.AsyncClient, world: World
 ) -> None:
@@ -399,6 +413,26 @@ async def test_an_answer_reaches_her_open_page_and_counts_once_she_has_it(
                 break
             await asyncio.sleep(0.02)
         assert world.line.present == set()
+
+
+async def test_reading_on_an_open_page_says_that_she_is_back(server: str, world: World) -> None:
+    async with httpx.AsyncClient(base_url=server) as her:
+        address = await open_case(her)
+        async with her.stream("GET", "/live") as stream:
+            await anext(stream.aiter_lines())
+            world.line.left("web", address)  # her page was in the background for a while
+            await her.post("/seen", data={"n": "7"})
+            assert world.line.present == {address}
+
+
+async def test_leaving_does_not_say_that_she_is_back(server: str, world: World) -> None:
+    async with httpx.AsyncClient(base_url=server) as her:
+        address = await open_case(her)
+        async with her.stream("GET", "/live") as stream:
+            await anext(stream.aiter_lines())
+            world.line.left("web", address)
+            await tap(her, "hide", seen="7", away="1")
+            assert world.line.present == set()
 
 
 async def test_a_stop_ends_an_open_stream(server: str, world: World) -> None:

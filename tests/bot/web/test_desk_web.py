@@ -19,6 +19,7 @@ from bot.desk.web import desk_routes, neutral
 from bot.storage.records import CaseState, MessageState, Role
 from bot.web.app import WebParts, assemble
 from bot.web.login import SESSION_COOKIE, login_routes
+from bot.web.security import MAX_BODY
 from bot.web.staff import staff_routes
 from tests.bot.desk import PASSWORD, Centre, a_centre, words
 
@@ -404,3 +405,12 @@ async def test_the_live_news_say_that_something_changed_and_nothing_else(
         await asyncio.wait_for(listening, 5)
     lines = {line for line in b"".join(heard).decode().splitlines() if line}
     assert lines <= {"retry: 2000", "data: change", ":"}
+
+
+async def test_a_stranger_cannot_fill_the_disk_at_the_login(tmp_path: Path) -> None:
+    async with a_centre(tmp_path) as centre:
+        transport = httpx.ASGITransport(app=site(centre))
+        async with httpx.AsyncClient(transport=transport, base_url=HOST) as man:
+            answer = await man.post("/login", files={"file": b"a" * MAX_BODY})
+    assert answer.status_code == 413
+    assert "112" in answer.text

@@ -1,0 +1,129 @@
+"""A real `phen run` in a process of its own, that a test can kill."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+from tests.standins.telegram import TelegramStandIn
+
+PATIENCE = 20.0
+_QUICK = """
+import sys
+from bot.channels import pace
+pace.CHAT_BURST = pace.CHAT_PER_SECOND = 1e6
+pace.Pace.__init__.__defaults__ = (1e6, 1e6)
+from bot.cli import main
+sys.argv = ["phen", "run"]
+main()
+"""
+"""`phen run` without Telegram's pace, which is tested elsewhere."""
+_ADDRESS = re.compile(rb"chat\s+(http://[0-9.:]+)/")
+
+
+class Program:
+    """One process after another over the same folder, as after a crash."""
+
+    def __init__(
+        self, folder: Path, server: TelegramStandIn, *, quick: bool = False, **settings: str
+    ) -> None:
+        self.folder = folder
+        self._run = ("-c", _QUICK) if quick else ("-m", "bot", "run")
+        self.url = ""
+        self._log = folder / "log"
+        self._process: asyncio.subprocess.Process | None = None
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("PHEN_")}
+        self._environment = kept | {
+            "PHEN_TELEGRAM_API": server.api,
+            "PHEN_TELEGRAM_TOKEN": server.token,
+            "PHEN_DATA_DIR": str(self.data),
+            "PHEN_PORT": "0",
+            **settings,
+        }
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def database(self) -> Path:
+        return self.data / "phen.db"
+
+    @property
+    def log(self) -> list[str]:
+        return self._log.read_text("utf-8").splitlines()
+
+    async def starts(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, *self._run,
+                cwd=self.folder, env=self._environment, stdout=subprocess.PIPE, stderr=log,
+            )  # fmt: skip
+        assert self._process.stdout is not None
+        told = await asyncio.wait_for(self._process.stdout.readuntil(b"Stop with"), PATIENCE)
+        found = _ADDRESS.search(told)
+        assert found, told
+        self.url = found[1].decode()
+
+    async def runs(self, *arguments: str) -> str:
+        """Another command beside it; its standard output."""
+        beside = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bot", *arguments,
+            cwd=self.folder, env=self._environment, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        out, _ = await asyncio.wait_for(beside.communicate(), PATIENCE)
+        assert beside.returncode == 0, out
+        return out.decode()
+
+    async def is_killed(self) -> None:
+        await self._ends(signal.SIGKILL)
+
+    async def is_stopped(self) -> float:
+        """Stop it by SIGTERM; the seconds that it took."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        assert await self._ends(signal.SIGTERM) == 0, self.log
+        return loop.time() - began
+
+    async def _ends(self, number: int) -> int:
+        if self._process is None:
+            return 0
+        process, self._process = self._process, None
+        process.send_signal(number)
+        try:
+            return await asyncio.wait_for(process.wait(), PATIENCE)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            raise
+
+    def count(self, table: str) -> int:
+        if not self.database.exists():
+            return 0
+        with closing(sqlite3.connect(self.database)) as connection:
+            found: int = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            return found
+
+
+@asynccontextmanager
+async def a_program(
+    folder: Path, *, quick: bool = False, **settings: str
+) -> AsyncIterator[tuple[Program, TelegramStandIn]]:
+    """A stand-in, and a program that runs beside it."""
+    server = TelegramStandIn()
+    await server.start()
+    program = Program(folder, server, quick=quick, **settings)
+    try:
+        await program.starts()
+        yield program, server
+    finally:
+        await program.is_killed()
+        await server.stop()

@@ -1,0 +1,224 @@
+"""A channel on paper, and a line joined around it: what the tests of the shell stand on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from bot import app
+from bot.channels.base import Handle, Incoming, Intake, Limits, Outgoing, SendError, Unknown
+from bot.privacy.vault import Vault
+from bot.settings import Settings
+from bot.storage.migrate import migrate
+from bot.storage.records import Case, Role, StaffMember
+from bot.texts import Texts, open_content
+from bot.windows import Timing, Who
+from dialogs.model import START, Content, Event, MediaKind, Position, Sent, Started, Tapped, Typed
+
+LIMITS = Limits(4000, 1024, 100, 4, 64, 64, True, True, 48, True, True)
+HER = Who("paper", "1")
+
+
+class PaperChannel:
+    """A platform on paper: what stands in each chat, oldest first. `before` may refuse or hang."""
+
+    name = "paper"
+    limits = LIMITS
+
+    def __init__(self) -> None:
+        self.chats: dict[str, dict[Handle, str]] = {}
+        self.shown: list[str] = []
+        self.faults: list[SendError | None] = []
+        self.removals: list[SendError | None] = []
+        self.arrives_anyway = False
+        self.lock: asyncio.Event | None = None
+        self.cannot_edit = False
+        self._last = 0
+
+    def chat(self, who: Who = HER) -> list[str]:
+        return list(self.chats.get(who.address, {}).values())
+
+    async def run(self, intake: Intake) -> None:
+        raise NotImplementedError
+
+    async def show(self, address: str, message: Outgoing, window: Handle | None) -> Handle:
+        if self.lock is not None:
+            await self.lock.wait()
+        await asyncio.sleep(0)
+        fault = self.faults.pop(0) if self.faults else None
+        if fault is not None and not (isinstance(fault, Unknown) and self.arrives_anyway):
+            raise fault
+        chat = self.chats.setdefault(address, {})
+        if not message.window or window not in chat or self.cannot_edit:
+            if message.window and window is not None:
+                chat.pop(window, None)
+            self._last += 1
+            window = str(self._last)
+        chat[window] = message.text
+        self.shown.append(message.text)
+        if fault is not None:
+            raise fault
+        await asyncio.sleep(0)
+        return window
+
+    async def remove(self, address: str, handles: Sequence[Handle]) -> None:
+        await asyncio.sleep(0)
+        if self.removals and (fault := self.removals.pop(0)) is not None:
+            raise fault
+        for handle in handles:
+            self.chats.get(address, {}).pop(handle, None)
+
+    async def sweep(self, address: str, newest: Handle | None) -> None:
+        await asyncio.sleep(0)
+        if newest is None:
+            return
+        if self.removals and (fault := self.removals.pop(0)) is not None:
+            raise fault
+        chat = self.chats.get(address, {})
+        for handle in [each for each in chat if int(each) <= int(newest)]:
+            del chat[handle]
+
+    async def close(self) -> None:
+        """Nothing was opened."""
+
+    def her_message(self) -> Handle:
+        """She writes: an id of the platform's, and nothing of ours."""
+        self._last += 1
+        return str(self._last)
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(3):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+def page(text: str, **other: object) -> Outgoing:
+    return Outgoing(text, "bg", position=Position("bg", "home"), **other)  # type: ignore[arg-type]
+
+
+def cover(text: str = "cover") -> Outgoing:
+    return Outgoing(text, "bg", cover=True, position=Position("bg", START))
+
+
+def said(text: str) -> Outgoing:
+    return Outgoing(text, "bg", window=False, in_case=True)
+
+
+# --- a line around it ----------------------------------------------------------------------
+
+
+@cache
+def words() -> tuple[Content, Texts]:
+    """The real content, read once."""
+    return open_content()
+
+
+@dataclass
+class Clock:
+    at: datetime = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def passes(self, **how_much: float) -> None:
+        self.at += timedelta(**how_much)
+
+
+@dataclass
+class Shell:
+    """All parts joined around the paper; nothing runs but what a test starts."""
+
+    phen: app.Phen
+    channel: PaperChannel
+    clock: Clock
+    _keys: list[int] = field(default_factory=list)
+
+    @property
+    def chat(self) -> list[str]:
+        return self.channel.chat()
+
+    def say(self, text_id: str, language: str = "bg", **params: object) -> str:
+        return self.phen.texts.say(language, text_id, **params)
+
+    def does(
+        self, event: Event, *, who: Who = HER, key: str | None = None, on: Handle | None = None
+    ) -> asyncio.Future[None]:
+        """She does something; the future is what the platform waits for."""
+        self._keys.append(0)
+        handle = self.channel.her_message() if isinstance(event, Typed | Sent | Started) else None
+        if handle is not None:
+            self.channel.chats.setdefault(who.address, {})[handle] = "hers"
+        if isinstance(event, Tapped) and on is None:
+            window = self.phen.windows.get(who)
+            on = window.handle if window else None
+        return self.phen.conversation.accept(
+            Incoming(who.channel, who.address, event, key or str(len(self._keys)), handle, on)
+        )
+
+    async def done(self, event: Event, **other: object) -> None:
+        """She does something, and all of it has happened."""
+        await self.does(event, **other)  # type: ignore[arg-type]
+        await self.settled()
+
+    async def taps(self, node: str, language: str = "bg", **other: object) -> None:
+        await self.done(Tapped(Position(language, node)), **other)
+
+    async def types(self, text: str, **other: object) -> None:
+        await self.done(Typed(text), **other)
+
+    async def sends(self, kind: MediaKind, **other: object) -> None:
+        await self.done(Sent(kind), **other)
+
+    async def settled(self, who: Who = HER) -> None:
+        await self.phen.conversation.settled(*who)
+        await self.phen.conversation.finish()
+        await self.phen.windows.settled()
+
+    async def deliver(self) -> None:
+        """One round of the outbox."""
+        await self.phen.delivery._round()
+        await self.phen.delivery.drain()
+
+    async def case(self) -> Case:
+        found = await self.phen.store.case_of(*HER)
+        assert found is not None
+        return found
+
+    async def opens_case(self) -> Case:
+        await self.taps("talk_open")
+        return await self.case()
+
+    async def consultant(self, login: str = "maria") -> StaffMember:
+        """An active account that shows itself by its role alone."""
+        expires = self.phen.now() + timedelta(days=1)
+        store = self.phen.store
+        member = await store.add_staff(login, "", {Role.CONSULTANT}, login.encode(), expires)
+        await store.accept_invite(member.id, "unused", "unused")
+        active = await store.staff(member.id)
+        assert active is not None
+        return active
+
+
+@asynccontextmanager
+async def a_shell(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, timing: Timing | None = None
+) -> AsyncIterator[Shell]:
+    """The parts on a database of their own."""
+    monkeypatch.setattr(app, "open_content", words)
+    settings = Settings(data_dir=folder)
+    await asyncio.to_thread(migrate, settings.database)
+    Vault.open(settings.key_file, create=True)
+    channel, clock = PaperChannel(), Clock()
+    quick = timing or Timing(idle=60, give_up=1, cover_give_up=5, retry=0.01)
+    async with app.join(settings, now=clock, timing=quick, also=[channel]) as phen:
+        shell = Shell(phen, channel, clock)
+        yield shell
+        await phen.conversation.cover_all()

@@ -1,0 +1,518 @@
+"""The live windows, against a channel that keeps the chat as she would see it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot import windows as windows_of
+from bot.channels.base import (
+    Gone,
+    Handle,
+    Refused,
+    SendError,
+    Throttled,
+    Unknown,
+    Unsent,
+)
+from bot.windows import Covered, Timing, Who, Windows
+from tests.bot.paper import PaperChannel, cover, page, said, until
+
+QUICK = Timing(idle=60, give_up=0.3, cover_give_up=5, retry=0.01)
+HER = Who("paper", "1")
+
+
+@dataclass
+class World:
+    channel: PaperChannel
+    windows: Windows
+    idle: list[Who] = field(default_factory=list)
+    gone: list[Who] = field(default_factory=list)
+    kept: dict[Who, list[Handle]] = field(default_factory=dict)
+
+    async def keep(self, handle: Handle) -> None:
+        self.kept.setdefault(HER, []).append(handle)
+
+    async def say(self, text: str) -> None:
+        await self.windows.say(HER, said(text), self.keep)
+
+
+def made(timing: Timing = QUICK) -> World:
+    channel = PaperChannel()
+
+    async def on_gone(who: Who) -> None:
+        world.gone.append(who)
+
+    async def kept(who: Who) -> list[Handle]:
+        await asyncio.sleep(0)
+        return world.kept.pop(who, [])
+
+    windows = Windows(
+        {"paper": channel},
+        timing,
+        on_idle=lambda who: world.idle.append(who),
+        on_gone=on_gone,
+        kept=kept,
+    )
+    world = World(channel, windows)
+    return world
+
+
+@asynccontextmanager
+async def a_world(timing: Timing = QUICK) -> AsyncIterator[World]:
+    world = made(timing)
+    yield world
+    if world.channel.lock is not None:
+        world.channel.lock.set()
+    await asyncio.wait_for(world.windows.settled(), 10)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    async with a_world() as made:
+        yield made
+
+
+# --- one window ----------------------------------------------------------------------------
+
+
+async def test_one_window_is_edited_in_place(world: World) -> None:
+    for text in ("one", "two", "three"):
+        world.windows.show(HER, page(text))
+        await world.windows.settled()
+    assert world.channel.chat() == ["three"]
+    assert world.channel.shown == ["one", "two", "three"]
+
+
+async def test_of_two_wishes_in_a_row_only_the_newest_is_brought(world: World) -> None:
+    for text in ("one", "two", "three"):
+        world.windows.show(HER, page(text))
+    await world.windows.settled()
+    assert world.channel.shown == ["three"]
+
+
+async def test_what_is_said_stands_below_the_window_in_its_order(world: World) -> None:
+    world.windows.show(HER, page("case", in_case=True))
+    await asyncio.gather(world.say("first"), world.say("second"))
+    assert world.channel.chat() == ["case", "first", "second"]
+
+
+async def test_a_tap_under_a_message_of_her_case_moves_the_window_down(world: World) -> None:
+    world.windows.show(HER, page("case", in_case=True))
+    await world.say("first")
+    window = world.windows.get(HER)
+    assert window is not None
+    world.windows.tapped(HER, window.said[0])
+    world.windows.show(HER, page("danger", in_case=True))
+    await world.windows.settled()
+    assert world.channel.chat() == ["first", "danger"]
+
+
+async def test_a_tap_on_an_older_window_leaves_one_window(world: World) -> None:
+    world.channel.chats["1"] = {"7": "of an earlier run"}
+    world.channel._last = 7
+    world.windows.show(HER, page("one"))
+    await world.windows.settled()
+    world.windows.tapped(HER, "7")
+    world.windows.show(HER, page("two"))
+    await world.windows.settled()
+    assert world.channel.chat() == ["two"]
+
+
+async def test_a_tap_on_an_older_window_while_a_screen_is_on_its_way_leaves_one(
+    world: World,
+) -> None:
+    world.channel.chats["1"] = {"7": "of an earlier run"}
+    world.channel._last = 7
+    world.channel.lock = asyncio.Event()
+    world.windows.show(HER, page("one"))
+    await asyncio.sleep(0.01)
+    world.windows.tapped(HER, "7")
+    world.windows.show(HER, page("two"))
+    world.channel.lock.set()
+    await world.windows.settled()
+    assert world.channel.chat() == ["two"]
+    world.windows.hide(HER)
+    await world.windows.settled()
+    assert world.channel.chat() == []
+
+
+async def test_what_she_writes_puts_the_next_screen_below_it(world: World) -> None:
+    world.windows.show(HER, page("one"))
+    await world.windows.settled()
+    world.windows.renew(HER, world.channel.her_message())
+    world.windows.show(HER, page("two"))
+    await world.windows.settled()
+    assert world.channel.chat() == ["two"]
+
+
+async def test_where_no_window_is_known_what_stands_above_is_swept(world: World) -> None:
+    world.channel.chats["1"] = {"1": "forgotten", "2": "forgotten, too"}
+    world.channel._last = 2
+    world.windows.renew(HER, world.channel.her_message())
+    world.windows.show(HER, page("new"))
+    await world.windows.settled()
+    assert world.channel.chat() == ["new"]
+
+
+# --- failures ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", [Throttled(0.02), Unsent(), Unknown()], ids=lambda f: repr(f)[:7])
+async def test_a_screen_that_did_not_arrive_is_brought_again(
+    world: World, fault: SendError
+) -> None:
+    world.channel.faults = [fault, fault]
+    world.windows.show(HER, page("one"))
+    await world.windows.settled()
+    assert world.channel.chat() == ["one"]
+
+
+async def test_content_that_could_not_be_sent_for_30_seconds_is_dropped(world: World) -> None:
+    world.channel.faults = [Unsent()] * 1000
+    world.windows.show(HER, page("old news"))
+    await asyncio.wait_for(world.windows.settled(), 2)
+    world.channel.faults = []
+    world.windows.show(HER, page("new"))
+    await world.windows.settled()
+    assert world.channel.shown == ["new"]
+
+
+async def test_a_cover_goes_on_trying(world: World) -> None:
+    world.windows.show(HER, page("content"))
+    await world.windows.settled()
+    world.channel.faults = [Unsent()] * 60
+    world.windows.show(HER, cover())
+    await asyncio.wait_for(world.windows.settled(), 4)
+    assert world.channel.chat() == ["cover"]
+
+
+async def test_a_tap_that_waited_behind_a_throttled_cover_opens_nothing(world: World) -> None:
+    world.windows.show(HER, page("content"))
+    await world.windows.settled()
+    world.channel.faults = [Throttled(0.5)]
+    world.windows.show(HER, cover())
+    await asyncio.sleep(0.05)
+    world.windows.show(HER, page("tapped long ago"))
+    await world.windows.settled()
+    assert "tapped long ago" not in world.channel.shown
+
+
+@pytest.mark.parametrize("fault", [Refused(), KeyError("x")], ids=["refused", "fault of ours"])
+async def test_one_screen_that_is_refused_does_not_end_her_window(
+    world: World, fault: SendError
+) -> None:
+    world.channel.faults = [fault]
+    world.windows.show(HER, page("bad"))
+    await world.windows.settled()
+    world.windows.show(HER, page("good"))
+    await world.windows.settled()
+    assert world.channel.chat() == ["good"]
+
+
+async def test_a_refused_screen_makes_way_for_a_newer_wish(world: World) -> None:
+    world.channel.lock = asyncio.Event()
+    world.channel.faults = [Refused()]
+    world.windows.show(HER, page("bad"))
+    await asyncio.sleep(0.01)
+    world.windows.show(HER, page("good"))
+    world.channel.lock.set()
+    await world.windows.settled()
+    assert world.channel.chat() == ["good"]
+
+
+async def test_where_even_the_cover_is_refused_the_content_goes(world: World) -> None:
+    world.windows.show(HER, page("content"))
+    await world.windows.settled()
+    world.channel.faults = [Refused()]
+    world.windows.show(HER, cover())
+    await world.windows.settled()
+    assert world.channel.chat() == []
+
+
+async def test_a_window_whose_answer_was_lost_is_not_left_above_the_cover(world: World) -> None:
+    world.channel.arrives_anyway = True
+    world.channel.faults = [Unknown()]
+    world.windows.show(HER, page("content"))
+    await world.windows.settled()
+    world.windows.show(HER, cover())
+    await world.windows.settled()
+    assert world.channel.chat() == ["cover"]
+
+
+async def test_who_left_the_line_is_told_once_and_leaves_no_window(world: World) -> None:
+    world.windows.show(HER, page("one"))
+    await world.windows.settled()
+    world.channel.faults = [Gone()]
+    world.windows.show(HER, page("two"))
+    await world.windows.settled()
+    assert world.gone == [HER]
+    assert world.windows.get(HER) is None
+
+
+# --- hide ----------------------------------------------------------------------------------
+
+
+async def test_hide_leaves_nothing_and_twice_is_no_error(world: World) -> None:
+    world.windows.show(HER, page("case", in_case=True))
+    await world.say("first")
+    for _ in range(2):
+        world.windows.hide(HER, world.channel.her_message())
+        await world.windows.settled()
+        assert world.channel.chat() == []
+
+
+async def test_hide_does_not_wait_for_a_call_that_hangs(world: World) -> None:
+    world.windows.show(HER, page("one"))
+    await world.windows.settled()
+    world.channel.lock = asyncio.Event()
+    world.windows.show(HER, page("two"))
+    await asyncio.sleep(0.01)
+    world.windows.hide(HER)
+    await until(lambda: world.channel.chat() == [])
+    world.channel.lock.set()
+    await world.windows.settled()
+    assert world.channel.chat() == []
+
+
+async def test_a_new_message_that_an_edit_became_during_hide_is_removed(world: World) -> None:
+    world.windows.show(HER, page("one"))
+    await world.windows.settled()
+    world.channel.lock, world.channel.cannot_edit = asyncio.Event(), True
+    world.windows.show(HER, page("two"))
+    await asyncio.sleep(0.01)
+    world.windows.hide(HER)
+    world.channel.lock.set()
+    await world.windows.settled()
+    assert world.channel.chat() == []
+
+
+async def test_who_comes_back_while_a_call_hangs_sees_the_cover(world: World) -> None:
+    world.channel.lock = asyncio.Event()
+    world.windows.show(HER, page("one"))
+    await asyncio.sleep(0.01)
+    world.windows.hide(HER)
+    world.windows.renew(HER, world.channel.her_message())
+    world.windows.show(HER, cover())
+    world.channel.lock.set()
+    await world.windows.settled()
+    assert world.channel.chat() == ["cover"]
+
+
+async def test_hide_goes_on_until_the_platform_has_removed_it(world: World) -> None:
+    world.windows.show(HER, page("one"))
+    await world.windows.settled()
+    world.channel.removals = [Unsent(), Throttled(0.02), Unknown()]
+    world.windows.hide(HER)
+    await world.windows.settled()
+    assert world.channel.chat() == []
+
+
+async def test_hide_with_no_known_window_sweeps_and_goes_on_trying(world: World) -> None:
+    world.channel.chats["1"] = {"1": "forgotten"}
+    world.channel._last = 1
+    world.channel.removals = [Unsent(), Throttled(0.02)]
+    world.windows.hide(HER, world.channel.her_message())
+    await world.windows.settled()
+    assert world.channel.chat() == []
+
+
+async def test_hide_finds_a_window_whose_answer_was_lost(world: World) -> None:
+    world.channel.arrives_anyway = True
+    world.channel.faults = [Unknown()]
+    world.windows.show(HER, page("one"))
+    await world.windows.settled()
+    assert world.channel.chat() == ["one", "one"]
+    world.windows.hide(HER, world.channel.her_message())
+    await world.windows.settled()
+    assert world.channel.chat() == []
+
+
+# --- what is said --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("close", ["hide", "cover", "left", "never opened"])
+async def test_nothing_is_said_to_a_window_that_is_not_open(world: World, close: str) -> None:
+    if close != "never opened":
+        world.windows.show(HER, page("case", in_case=True))
+        await world.windows.settled()
+    match close:
+        case "hide":
+            world.windows.hide(HER)
+        case "cover":
+            world.windows.show(HER, cover())
+        case "left":
+            world.windows.left(HER)
+    with pytest.raises(Covered):
+        await world.say("secret")
+    assert "secret" not in world.channel.shown
+
+
+@pytest.mark.parametrize("close", ["hide", "cover"])
+async def test_what_was_on_its_way_while_she_hid_is_removed_and_counts_as_unread(
+    world: World, close: str
+) -> None:
+    world.windows.show(HER, page("case", in_case=True))
+    await world.windows.settled()
+    world.channel.lock = asyncio.Event()
+    saying = asyncio.create_task(world.say("secret"))
+    await asyncio.sleep(0.01)
+    if close == "hide":
+        world.windows.hide(HER)
+    else:
+        world.windows.show(HER, cover())
+        world.windows.clear_case(HER)
+    world.channel.lock.set()
+    with pytest.raises(Covered):
+        await saying
+    await world.windows.settled()
+    assert world.channel.chat() == ([] if close == "hide" else ["cover"])
+
+
+@pytest.mark.parametrize("fault", [Unsent(), Unknown(), Refused(), Throttled(3), Gone()])
+async def test_who_says_something_learns_what_became_of_it(world: World, fault: SendError) -> None:
+    world.windows.show(HER, page("case", in_case=True))
+    await world.windows.settled()
+    world.channel.faults = [fault]
+    with pytest.raises(type(fault)):
+        await world.say("first")
+
+
+async def test_the_cover_takes_the_messages_of_her_case_along(world: World) -> None:
+    world.windows.show(HER, page("case", in_case=True))
+    await world.say("first")
+    world.windows.show(HER, cover())
+    world.windows.clear_case(HER)
+    await world.windows.settled()
+    assert world.channel.chat() == ["cover"]
+
+
+# --- time and memory -----------------------------------------------------------------------
+
+
+async def test_a_window_left_alone_is_told_and_one_in_use_is_not() -> None:
+    async with a_world(Timing(idle=0.1)) as world:
+        world.windows.show(HER, page("one"))
+        for _ in range(4):
+            await asyncio.sleep(0.04)
+            world.windows.touch(HER)
+        assert world.idle == []
+        await until(lambda: world.idle == [HER])
+        world.windows.show(HER, cover())
+        await world.windows.settled()
+        await asyncio.sleep(0.15)
+        assert world.idle == [HER]
+
+
+async def test_a_hidden_window_takes_no_memory(world: World) -> None:
+    for number in range(50):
+        who = Who("paper", str(number))
+        world.windows.show(who, page("one"))
+        await world.windows.settled()
+        world.windows.hide(who)
+    await world.windows.settled()
+    assert world.windows._windows == {}
+
+
+async def test_memory_is_bounded_by_covered_windows(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows_of, "MAX_CLOSED", 20)
+    for number in range(100):
+        world.windows.show(Who("paper", str(number)), cover())
+        await world.windows.settled()
+    assert len(world.windows._windows) <= 20
+
+
+async def test_two_women_never_wait_for_each_other(world: World) -> None:
+    other = Who("paper", "2")
+    world.channel.faults = [Throttled(1)]
+    world.windows.show(HER, page("hers"))
+    await asyncio.sleep(0.01)
+    world.windows.show(other, page("the other's"))
+    await until(lambda: world.channel.chat(other) == ["the other's"])
+    assert world.channel.chat() == []
+    world.windows.hide(HER)
+
+
+# --- any order at all ----------------------------------------------------------------------
+
+FAULTS = st.sampled_from(["unsent", "throttled", "lost", "refused"])
+ACTS = st.lists(
+    st.one_of(
+        st.sampled_from(
+            ["show", "case", "cover", "say", "renew", "tap", "tap old", "hide", "wait", "pass"]
+        ),
+        FAULTS,
+    ),
+    max_size=25,
+)
+VERDICTS = {"unsent": Unsent, "lost": Unknown, "refused": Refused}
+
+
+async def perform(world: World, act: str, sayings: list[asyncio.Task[None]]) -> None:
+    windows, channel = world.windows, world.channel
+    standing = list(channel.chats.get("1", {}))
+    match act:
+        case "show":
+            windows.show(HER, page("page"))
+        case "case":
+            windows.show(HER, page("case", in_case=True))
+        case "cover":
+            windows.show(HER, cover())
+            windows.clear_case(HER)
+        case "say":
+            sayings.append(asyncio.create_task(world.say("said")))
+        case "renew":
+            windows.renew(HER, channel.her_message())
+        case "tap" if standing:
+            windows.tapped(HER, standing[-1])
+        case "tap old" if standing:
+            windows.tapped(HER, standing[0])
+        case "hide":
+            windows.hide(HER, channel.her_message())
+        case "wait":
+            await asyncio.sleep(0)
+        case "pass":
+            await asyncio.sleep(0.003)
+        case "throttled":
+            channel.faults.append(Throttled(0.001))
+        case "unsent" | "lost" | "refused":
+            channel.faults.append(VERDICTS[act]())
+
+
+async def nothing_left_after(acts: list[str], arrives_anyway: bool, cannot_edit: bool) -> list[str]:
+    world = made(Timing(idle=60, give_up=0.05, cover_give_up=0.5, retry=0.001))
+    world.channel.arrives_anyway, world.channel.cannot_edit = arrives_anyway, cannot_edit
+    sayings: list[asyncio.Task[None]] = []
+    for act in acts:
+        await perform(world, act, sayings)
+        if arrives_anyway:
+            await world.windows.settled()
+    world.windows.hide(HER, world.channel.her_message())
+    await asyncio.wait_for(world.windows.settled(), 5)
+    await asyncio.gather(*sayings, return_exceptions=True)
+    await asyncio.wait_for(world.windows.settled(), 5)
+    assert all(window.lost for window in world.windows._windows.values())
+    return world.channel.chat()
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(ACTS, st.booleans())
+def test_after_hide_nothing_of_ours_stays_whatever_came_before(
+    acts: list[str], cannot_edit: bool
+) -> None:
+    assert asyncio.run(nothing_left_after(acts, False, cannot_edit)) == []
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(ACTS)
+def test_after_hide_nothing_stays_even_of_what_arrived_without_an_answer(acts: list[str]) -> None:
+    """Of a call that was under way when she hid, and whose answer was lost, nobody can know."""
+    assert asyncio.run(nothing_left_after(acts, True, False)) == []
