@@ -57,6 +57,9 @@ from scheduler.model import Reception, ReceptionState
 SOFIA = ZoneInfo("Europe/Sofia")
 REMEMBERED = 10_000
 """How many deliveries are remembered, so that the same one twice is handled once."""
+URGENT_SECONDS = 1.0
+"""How long 112 and *hide* wait behind what she sent before."""
+FORGET_AGAIN_SECONDS = 5.0
 _STORES = (NodeKind.OPEN_CASE, NodeKind.END_CASE, NodeKind.FORGET)
 
 log = EventLog("conversation")
@@ -114,6 +117,8 @@ class Conversation:
         line.waiting.append((incoming, settled))
         if line.worker is None:
             line.worker = asyncio.get_running_loop().create_task(self._work(who, line))
+        elif self._is_urgent(incoming):
+            self._spawn(self._not_behind(who, line, incoming))
         return settled
 
     async def has_case(self, channel: str, address: str) -> bool:
@@ -125,6 +130,13 @@ class Conversation:
         who = Who(channel, address)
         self._windows.left(who)
         self._spawn(self._absent(who))
+
+    def blocked(self, channel: str, address: str) -> None:
+        """She shut the line out: nothing of her is kept or sent."""
+        who = Who(channel, address)
+        self._windows.left(who)
+        self._windows.touch(who)
+        self._spawn(self._forget_surely(who))
 
     def here(self, channel: str, address: str) -> None:
         """Her page is open, on her case or beside it: what was held may be sent."""
@@ -168,9 +180,11 @@ class Conversation:
     # --- one message after another -------------------------------------------------------------
 
     def _changes_what_is_stored(self, incoming: Incoming) -> bool:
+        return isinstance(incoming.event, Typed | Sent) or self._opens_a_door(incoming)
+
+    def _opens_a_door(self, incoming: Incoming) -> bool:
+        """A tap that does something. Her words have their key in the store; the rest may recur."""
         match incoming.event:
-            case Typed() | Sent():
-                return True
             case Tapped(to=Position() as to):
                 return self._content.nodes[engine.living(self._content, to).node].kind in _STORES
             case _:
@@ -193,9 +207,32 @@ class Conversation:
         line.worker = None
         self._lines.pop(who, None)
 
+    def _is_urgent(self, incoming: Incoming) -> bool:
+        """112 and *hide*: they need no database."""
+        match incoming.event:
+            case Tapped(to=Position() as to):
+                node = self._content.nodes[engine.living(self._content, to).node]
+                return node.kind is NodeKind.HIDE or node.id == DANGER
+            case Typed(text=text):
+                return match.is_safe_word(self._content, text)
+            case _:
+                return False
+
+    async def _not_behind(self, who: Who, line: _Line, incoming: Incoming) -> None:
+        """Handle what is urgent now, while something before it hangs; in its turn it comes again.
+
+        The second time makes sure that the last thing she wanted is what stands there.
+        """
+        await asyncio.sleep(URGENT_SECONDS)
+        if any(each is incoming for each, _ in line.waiting):
+            try:
+                await self._handle(who, incoming)
+            except Exception as error:  # in its turn it is handled like any other
+                log.failed("not_handled", error)
+
     async def _once(self, who: Who, incoming: Incoming) -> None:
         delivery = (incoming.channel, incoming.key)
-        if delivery in self._handled:
+        if delivery in self._handled and self._opens_a_door(incoming):
             return
         await self._handle(who, incoming)
         self._handled[delivery] = None
@@ -206,12 +243,24 @@ class Conversation:
         """Normalise, step, commit, send."""
         case = await self._case_she_writes_in(who, incoming)
         here = self._where(who, incoming, case)
-        step = engine.step(self._today(), here, incoming.event)
+        step = self._step(here, incoming, case)
         self._settle_window(who, incoming, step)
         if case is None and incoming.handle is not None:
             self._windows.remove(who, [incoming.handle])
         for effect in step.effects:
             await self._act(who, incoming, case, effect)
+
+    def _step(self, here: Position, incoming: Incoming, case: Case | None) -> Step:
+        """One step of the dialog; what she writes into a case that has ended is told so."""
+        content = self._today()
+        if case is not None or here.node != CASE or isinstance(incoming.event, Tapped | Started):
+            return engine.step(content, here, incoming.event)
+        ended = here.to("case_ended")
+        step = engine.step(content, ended, incoming.event)
+        kept = step.position.node == DANGER or any(isinstance(e, Hide) for e in step.effects)
+        if kept or not incoming.event.fresh:
+            return step
+        return engine.step(content, ended, Tapped(ended))
 
     async def _case_she_writes_in(self, who: Who, incoming: Incoming) -> Case | None:
         """Only what she writes can belong to a case; *hide* never waits for the database."""
@@ -287,7 +336,7 @@ class Conversation:
         if case is None or case.state is CaseState.CLOSED:
             if screen.position.node == CASE:
                 screen = self._screen(screen.position.to(TALK))
-            return self._put(who, screen, await self._added(screen, None), in_case=False)
+            return self._put(who, screen, await self._added(screen, None), in_case=bool(case))
         screen = self._screen(Position(screen.position.language, CASE))
         self._put(who, screen, await self._added(screen, case), in_case=True)
 
@@ -324,12 +373,14 @@ class Conversation:
         try:
             await self._handover.relay(case, text, incoming.key, incoming.handle)
         except CaseClosed:
+            self._remove_hers(who, incoming)
             return await self._show(who, self._screen(Position(case.language, TALK)))
         if incoming.position is not None:  # her page itself says that it stands open
             return self._windows.opened(who)
         window = self._windows.get(who)
         if window is not None and window.open:
             return self._windows.touch(who)
+        self._remove_hers(who, incoming)
         self._cover(who, case.language)
 
     async def _decline(
@@ -340,7 +391,27 @@ class Conversation:
         try:
             await self._handover.decline(case, text, incoming.key, incoming.handle)
         except CaseClosed:
-            await self._show(who, self._screen(Position(case.language, TALK)))
+            self._remove_hers(who, incoming)
+            return await self._show(who, self._screen(Position(case.language, TALK)))
+        window = self._windows.get(who)
+        if window is None or not window.open:
+            self._remove_hers(who, incoming)
+
+    def _remove_hers(self, who: Who, incoming: Incoming) -> None:
+        """What she sent while nothing of her case stands in the chat is not left lying there."""
+        if incoming.handle is not None:
+            self._windows.remove(who, [incoming.handle])
+
+    async def _forget_surely(self, who: Who) -> None:
+        """Delete all about her, however long the database is away."""
+        while True:
+            try:
+                await self._handover.forget(who)
+            except Exception as error:
+                log.failed("not_stored", error)
+                await asyncio.sleep(FORGET_AGAIN_SECONDS)
+            else:
+                return self._windows.case_over(who)
 
     def _cover(self, who: Who, language: str, screen: Screen | None = None) -> None:
         """The harmless screen; the case's messages go, and what comes for her is held."""
@@ -369,9 +440,10 @@ class Conversation:
         if any(isinstance(effect, Hide) for effect in step.effects):
             self._windows.hide(who, incoming.handle or incoming.window)
             return self._spawn(self._absent(who))
-        at_gate = self._content.nodes[step.position.node].topic == engine.GATE_TOPIC
-        stays = at_gate or step.position.node == DANGER
-        self._show_error(who, step.position if stays else step.position.to("error"))
+        place = here if here.node == DANGER else step.position  # 112 is not taken from her sight
+        at_gate = self._content.nodes[place.node].topic == engine.GATE_TOPIC
+        stays = at_gate or place.node == DANGER
+        self._show_error(who, place if stays else place.to("error"))
 
     def _show_error(self, who: Who, position: Position) -> None:
         try:

@@ -24,6 +24,8 @@ WAITING_NOTICES: tuple[tuple[timedelta, TextId], ...] = (
     (timedelta(minutes=2), "notice.waiting_short"),
     (timedelta(minutes=15), "notice.waiting_long"),
 )
+AT_ONCE = 0.5
+"""Seconds that she waits for the last trace to go; then it goes without her, see `tick`."""
 _ALIAS_TRIES = 20
 _ALIAS_WORDS = ("alias.first", "alias.second")
 
@@ -117,7 +119,7 @@ class Handover:
 
     async def forget(self, who: Who) -> list[Handle]:
         """Delete all that is stored about her; returns what still stands in her chat."""
-        handles = await self._store.forget(who.channel, who.address)
+        handles = await self._store.forget(who.channel, who.address, AT_ONCE)
         self._changes.notify()
         return handles
 
@@ -126,7 +128,11 @@ class Handover:
         return await self._store.take_handles(who.channel, who.address)
 
     async def tick(self) -> None:
-        """Let time pass: honest waiting messages, and the close of a silent case."""
+        """Let time pass: honest waiting messages, and the close of a silent case.
+
+        What somebody who was reading kept from being erased is erased first.
+        """
+        await self._store.leave_no_trace()
         now = self._now()
         for case in await self._store.open_cases():
             if case.state is CaseState.WAITING:

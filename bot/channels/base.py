@@ -90,7 +90,11 @@ class Intake(Protocol):
         ...
 
     def left(self, channel: str, address: Address) -> None:
-        """She closed the page or blocked the line: whatever comes next is held."""
+        """She closed the page: whatever comes next is held."""
+        ...
+
+    def blocked(self, channel: str, address: Address) -> None:
+        """She blocked the line: all that is kept of her is deleted, and nothing is sent."""
         ...
 
 

@@ -439,7 +439,7 @@ class TelegramChannel:
         key, address = str(update.update_id), str(chat.id)
         if member := update.my_chat_member:
             if member.new_chat_member.status == ChatMemberStatus.BANNED:
-                intake.left(self.name, address)
+                intake.blocked(self.name, address)
             return None
         if query := update.callback_query:
             handle = str(query.message.message_id) if query.message else None

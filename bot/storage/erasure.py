@@ -35,8 +35,12 @@ class Erasure(Handles):
     traces_remain = False
     """Deleted rows still stand in the write-ahead log, since somebody reads an old snapshot."""
 
-    async def forget(self, channel: str, address: str) -> list[str]:
+    async def forget(
+        self, channel: str, address: str, patience: float = FORGET_PATIENCE
+    ) -> list[str]:
         """Delete all about this address; returns the handles of what stands in her chat.
+
+        `patience` is how many seconds to try to empty the write-ahead log; see `leave_no_trace`.
 
         The audit keeps that a woman deleted everything, and in which hour. The day's key under
         which her case's key was is replaced, so that no copy opens her text from now on.
@@ -53,8 +57,13 @@ class Erasure(Handles):
                 )
         if rows:
             await self._destroy_unused_keys(self._today())
-            await self._leave_no_trace(FORGET_PATIENCE)
+            await self._leave_no_trace(patience)
         return found
+
+    async def leave_no_trace(self) -> None:
+        """Empty the write-ahead log if that failed before: to be called every few seconds."""
+        if self.traces_remain:
+            await self._leave_no_trace(PURGE_PATIENCE)
 
     async def _free_keys(self, connection: AsyncConnection, names: set[str]) -> None:
         """Put what else is under these days' keys under new ones of the same days."""

@@ -187,10 +187,11 @@ class Chat:
         own = ""
         try:
             answer = await self._ask(_incoming(address, form, event, here))
-            if isinstance(event, Typed) and not (answer.window or answer.hidden):
-                if forms.by_script(request):
-                    return Response(status_code=204)
-                own = event.text
+            if not (answer.window or answer.hidden):  # her words, or a door gone through before
+                if isinstance(event, Typed):
+                    if forms.by_script(request):
+                        return Response(status_code=204)
+                    own = event.text
                 answer = await self._ask(self._look(address, here))
         except NotAnswered:
             return self._failed(request, form, event, here)
@@ -206,7 +207,7 @@ class Chat:
         return await self._parts.channel.answer(self._parts.intake, incoming)
 
     def _look(self, address: str, here: Position | None) -> Incoming:
-        """Without the script a page must follow her words too: her case's."""
+        """What stands there when nothing new is to be shown: her case."""
         language = here.language if here is not None else SOURCE_LANGUAGE
         return _incoming(address, {}, Tapped(Position(language, CASE)), here)
 

@@ -290,10 +290,15 @@ async def _rows(line: Line, table: str, count: int) -> bool:
 # --- the database ---------------------------------------------------------------------------------
 
 
+def _connected(folder: Path) -> sqlite3.Connection:
+    """Somebody else's connection."""
+    return sqlite3.connect(folder / "phen.db", isolation_level=None, check_same_thread=False)
+
+
 @asynccontextmanager
 async def another_reader(folder: Path) -> AsyncIterator[None]:
     """Another connection that reads an old snapshot all the while."""
-    with closing(sqlite3.connect(folder / "phen.db", isolation_level=None)) as connection:
+    with closing(_connected(folder)) as connection:
         connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM messages").fetchone()
         yield
@@ -329,8 +334,8 @@ async def test_database_locked_nothing_is_acknowledged_and_112_answers(tmp_path:
         case = await claimed(line, maria)
         other = Reader(line.telegram.woman(), "bg")
         await other.opens()
-        with closing(sqlite3.connect(tmp_path / "phen.db", isolation_level=None)) as thief:
-            thief.execute("BEGIN EXCLUSIVE")
+        with closing(_connected(tmp_path)) as thief:
+            await asyncio.to_thread(thief.execute, "BEGIN EXCLUSIVE")
             update = reader.woman.types("помощ")
             await asyncio.sleep(0.2)
             other.woman.taps(payload="bg:danger")

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from dialogs import engine, payload
-from dialogs.model import Position
+from dialogs.model import HOME, Position
 from tests.acceptance.program import Program, a_program
 from tests.acceptance.reader import CONTENT, SYSTEM, TEXTS, Edge, Reader, choices, graph
 from tests.phones import WebPhone
@@ -120,7 +120,7 @@ async def test_browsing_on_the_web_writes_nothing(tmp_path: Path) -> None:
             await phone.opens()
             await phone.taps("За мен")
             await phone.types(text)
-        doors = {"talk_yes", "case", "case_end_yes", "hide"}
+        doors = {"talk_yes", "case", "case_end_yes", "case_ended", "hide"}
         unbidden = {node for node in CONTENT.nodes if node.startswith(("not_", "got_"))}
         assert set(CONTENT.nodes) - seen - doors - unbidden - SYSTEM - {"suggest"} == set()
         assert [each for each in answers if "set-cookie" in each.headers] == []
@@ -131,16 +131,18 @@ async def test_browsing_on_the_web_writes_nothing(tmp_path: Path) -> None:
 
 
 async def _presses_everything(phone: WebPhone) -> set[str]:
-    """Press every button of every page once, but the one that calls a human."""
+    """Press every choice of every page, but the one that calls a human."""
     pressed: set[Edge] = set()
     seen: set[str] = set()
     await phone.opens()
     for (node, answers), leads in graph(*CONTENT.nodes).items():
         here = Position("bg", node, answers)
         shown = engine.screen(CONTENT, here)
-        new = {edge for edge, to in leads if to is not None} - pressed
-        for button in (*shown.choices, *(each for _, each in shown.marks)):
-            if (edge := (node, button.label, button.to.node)) in new:
+        landings = {edge: to[0] for edge, to in leads if to is not None}
+        marks = [button for _, button in shown.marks if node == HOME]
+        for button in (*shown.choices, *marks):
+            edge = node, button.label, landings.get((node, button.label, button.to.node), "")
+            if edge[2] and edge not in pressed:
                 made = payload.pack(button.to, datetime.now(UTC))
                 await phone._post({"at": payload.pack(here), "p": made, "once": ""})
                 pressed.add(edge)

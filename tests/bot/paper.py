@@ -193,7 +193,7 @@ class Shell:
         return found
 
     async def opens_case(self) -> Case:
-        await self.taps("talk_open")
+        await self.taps("talk_yes")
         return await self.case()
 
     async def consultant(self, login: str = "maria") -> StaffMember:

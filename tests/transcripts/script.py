@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from bot.storage.records import StaffMember
-from dialogs.model import Language
+from dialogs.model import SOURCE_LANGUAGE, Language, SourceText
 from tests.line import Line, eventually
 from tests.phones import Look, Phone
 
@@ -38,6 +38,7 @@ class Play:
     clock: Clock
     consultant: StaffMember
     where: str = ""
+    spoken: set[Language] = field(default_factory=lambda: {SOURCE_LANGUAGE})
 
     async def run(self, script: Path) -> None:
         for number, row in enumerate(script.read_text("utf-8").splitlines(), start=1):
@@ -50,8 +51,8 @@ class Play:
         words = quoted[1] if quoted else ""
         verb = _QUOTED.sub("…", row)
         actions: dict[str, Callable[[], object]] = {
-            "тя отваря линията": lambda: self.phone.opens(),
-            "тя отваря линията с …": lambda: self.phone.opens(words),
+            "тя отваря линията": lambda: self._open(None),
+            "тя отваря линията с …": lambda: self._open(words),
             "тя минава през вратата": self._through_the_door,
             "тя натиска …": lambda: self._tap(words),
             "тя натиска своя език": lambda: self._tap(None),
@@ -81,6 +82,11 @@ class Play:
 
     # --- she -----------------------------------------------------------------------------------
 
+    async def _open(self, code: str | None) -> None:
+        if self.spoken != {SOURCE_LANGUAGE}:
+            self.spoken = {SOURCE_LANGUAGE, self.language}  # the cover may remember her language
+        await self.phone.opens(code)
+
     async def _through_the_door(self) -> None:
         for label in DOOR:
             await self._tap(label)
@@ -94,6 +100,8 @@ class Play:
         assert await eventually(there), await self._failure(f"no button of {wanted}")
         labels = (await self.phone.look()).labels
         await self.phone.taps(next(one for one in labels if one in wanted))
+        if label is None:
+            self.spoken = {self.language}
 
     async def _sees(self, words: str) -> None:
         async def there() -> bool:
@@ -162,25 +170,26 @@ class Play:
 
     # --- words in her language --------------------------------------------------------------------
 
-    def _say(self, text_id: str) -> str:
-        texts = self.line.phen.texts
-        return texts.say(self.language, text_id)
+    def _say(self, text_ids: list[str]) -> set[str]:
+        say = self.line.phen.texts.say
+        return {_flat(say(language, text)) for text in text_ids for language in self.spoken}
 
     def _labels(self, label: str | None) -> set[str]:
+        """A button's words in the language that her screen speaks now."""
         if label is None:
-            return {self._say("language.name")}
-        same = [t.id for t in self.line.phen.content.texts.values() if t.text.strip() == label]
-        return {self._say(text_id) for text_id in same} or {label}
+            return {self.line.phen.texts.say(self.language, "language.name")}
+        same = [t.id for t in self._texts() if t.text.strip() == label]
+        return self._say(same) or {label}
 
     def _stands(self, words: str, look: Look) -> bool:
         """Content words stand in her language; other words (a place, an answer) as they are."""
-        texts = self.line.phen.content.texts.values()
-        hers = [t for t in texts if not t.id.startswith(("desk.", "staff.", "login.", "page.demo"))]
-        found = [t.id for t in hers if words in _flat(t.text)]
+        found = [t.id for t in self._texts() if words in _flat(t.text)]
         seen = _flat(look.all)
-        if not found:
-            return words in seen
-        return any(_flat(self._say(text_id)) in seen for text_id in found)
+        return any(said in seen for said in self._say(found)) if found else words in seen
+
+    def _texts(self) -> list[SourceText]:
+        texts = self.line.phen.content.texts.values()
+        return [t for t in texts if not t.id.startswith(("desk.", "staff.", "login.", "page."))]
 
     async def _failure(self, why: str) -> str:
         return f"{self.where}: {why}; her screen: {await self.phone.look()}"

@@ -7,12 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from bot.channels import pace
 from bot.texts import open_content
 from tests.line import running_line
 from tests.phones import ConsolePhone, Phone, TelegramPhone, WebPhone
 from tests.transcripts.script import Clock, Play, scripts
 
 LANGUAGES = open_content()[0].languages
+
+
+@pytest.fixture(autouse=True)
+def _she_taps_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Telegram's pace for one chat is tested with the channel; here nobody waits for it."""
+    monkeypatch.setattr(pace, "CHAT_PER_SECOND", 100.0)
 
 
 @asynccontextmanager

@@ -414,6 +414,13 @@
 
   document.addEventListener('input', (event) => { if (event.target.id === 'text') fit(); });
 
+  // The keyboard of a phone takes half the screen: what was said last stays above it.
+  window.addEventListener('resize', () => {
+    const log = byId('log');
+    const typing = document.activeElement && document.activeElement.id === 'text';
+    if (log && log.lastElementChild && on('talking') && typing) log.lastElementChild.scrollIntoView({ block: 'end' });
+  });
+
   document.addEventListener('keydown', (event) => {
     const plain = event.key === 'Enter' && !event.shiftKey && !event.isComposing;
     if (event.target.id !== 'text' || !plain || !window.matchMedia('(pointer: fine)').matches) return;

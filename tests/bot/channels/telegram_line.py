@@ -69,6 +69,9 @@ class RecordingIntake:
         return kept
 
     def left(self, channel: str, address: str) -> None:
+        """A page is closed; here is none."""
+
+    def blocked(self, channel: str, address: str) -> None:
         self.gone.append(address)
 
     async def receives(self, count: int = 1, timeout: float = 3.0) -> list[Incoming]:

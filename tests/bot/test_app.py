@@ -1,0 +1,164 @@
+"""The parts joined: health, a clean stop, and what a stop leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bot import app
+from bot.app import AddressInUse, AddressWrong, join, serve
+from bot.channels.base import Intake
+from bot.privacy.vault import Vault
+from bot.settings import Settings
+from bot.storage.migrate import migrate
+from bot.storage.records import MessageState
+from dialogs.model import Position, Started, Tapped
+from tests.bot.paper import HER, PaperChannel, Shell, a_shell
+from tests.line import eventually, running_line
+from tests.standins.telegram import ApiError, Fault
+
+
+async def health(url: str) -> tuple[int, dict[str, bool]]:
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(f"{url}/healthz")
+    return answer.status_code, answer.json()["parts"]
+
+
+async def test_health_names_every_part_that_works(tmp_path: Path) -> None:
+    async with running_line(tmp_path) as line:
+        parts = {"database": True, "web": True, "telegram": True}
+        assert await health(line.url) == (200, parts)
+
+
+async def test_health_names_a_channel_whose_token_was_withdrawn(tmp_path: Path) -> None:
+    async with running_line(tmp_path) as line:
+        line.telegram.fail(Fault("refuse", "getUpdates", error=ApiError(401, "Unauthorized")))
+        line.telegram.woman().starts()
+
+        async def told() -> bool:
+            return (await health(line.url))[0] == 503
+
+        assert await eventually(told)
+        assert (await health(line.url))[1] == {"database": True, "web": True, "telegram": False}
+
+
+async def test_a_clean_stop_covers_every_window_on_telegram(tmp_path: Path) -> None:
+    async with running_line(tmp_path) as line:
+        women = [line.telegram.woman() for _ in range(3)]
+        for woman in women:
+            woman.starts()
+            await woman.sees("За мен" if woman.buttons else "")
+            woman.taps(payload="bg:danger")
+        for woman in women:
+            await woman.sees(line.phen.texts.say("bg", "danger.text"))
+    cover = line.phen.texts.say("bg", "start.text")
+    for woman in women:
+        assert [shown.words for shown in woman.bot_messages] == [cover]
+
+
+async def test_a_stop_leaves_no_task_and_no_open_database(tmp_path: Path) -> None:
+    before = asyncio.all_tasks()
+    async with running_line(tmp_path) as line:
+        woman = line.telegram.woman()
+        woman.starts()
+        await woman.sees(line.phen.texts.say("bg", "start.text"))
+    await asyncio.sleep(0.05)
+    left = [task for task in asyncio.all_tasks() - before if not task.done()]
+    assert left == []
+
+
+class Breaking(PaperChannel):
+    """A channel with a fault of ours in it: it breaks when it starts, twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.starts = 0
+
+    async def run(self, intake: Intake) -> None:
+        self.starts += 1
+        if self.starts <= 2:
+            raise KeyError("her words")
+        await asyncio.Event().wait()
+
+
+async def test_a_channel_that_breaks_is_named_and_begins_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "AGAIN_SECONDS", 0.3)
+    paper = Breaking()
+    async with running_line(tmp_path, also=(paper,)) as line:
+
+        async def broken() -> bool:
+            return not (await health(line.url))[1]["paper"]
+
+        async def well() -> bool:
+            return (await health(line.url))[0] == 200
+
+        assert await eventually(broken)
+        assert await eventually(well)
+        assert paper.starts == 3
+
+
+@pytest.fixture
+async def settings(tmp_path: Path) -> Settings:
+    settings = Settings(data_dir=tmp_path)
+    await asyncio.to_thread(migrate, settings.database)
+    Vault.open(settings.key_file, create=True)
+    return settings
+
+
+async def test_a_second_program_on_the_same_port_leaves_the_first_ones_women_alone(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_shell(tmp_path, monkeypatch) as shell:
+        case = await shell.opens_case()
+        await shell.phen.store.add_notice(case.id, "на път", "n")
+        [due] = await shell.phen.store.due(shell.clock())
+        assert await shell.phen.store.sending(due.outbox_id)
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            second = settings.model_copy(update={"port": taken.getsockname()[1]})
+            async with join(second) as phen:
+                with pytest.raises(AddressInUse):
+                    await serve(phen, asyncio.Event())
+        assert (await shell.case()).present
+        [message] = await shell.phen.store.messages(case.id)
+        assert message.state is MessageState.DUE
+
+
+async def test_a_host_of_another_machine_is_said_to_be_wrong(settings: Settings) -> None:
+    elsewhere = settings.model_copy(update={"host": "192.0.2.1"})
+    async with join(elsewhere) as phen:
+        with pytest.raises(AddressWrong):
+            await serve(phen, asyncio.Event())
+
+
+async def test_after_a_crash_nobody_counts_as_present(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_shell(tmp_path, monkeypatch) as shell:
+        await shell.opens_case()
+    stop = asyncio.Event()
+    async with join(settings.model_copy(update={"port": 0})) as phen:
+        await serve(phen, stop, listening=lambda _: stop.set())
+        assert [case.present for case in await phen.store.open_cases()] == [False]
+
+
+async def test_what_comes_in_while_the_line_stops_opens_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_shell(tmp_path, monkeypatch) as shell:
+        await _opens(shell)
+        shell.does(Tapped(Position("bg", "danger")))
+    assert shell.chat == [shell.say("start.text")]
+
+
+async def _opens(shell: Shell) -> None:
+    await shell.done(Started())
+    await shell.taps("home")
+    assert shell.phen.windows.open_ones() == [HER]

@@ -1,0 +1,366 @@
+"""The command, as a person at the keyboard has it: a real process, and what it says."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from bot import cli
+
+ROOT = Path(__file__).parents[2]
+HEAD = "municipality,date,start,end,place,landmark,attends,public_name\n"
+GOOD = HEAD + "rse05,2031-12-01,10:00,14:00,Ветово,читалището,,Ден за съвети\n"
+
+
+@dataclass
+class Said:
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def all(self) -> str:
+        return self.out + self.err
+
+
+@dataclass
+class Keyboard:
+    """A shell in an empty folder, with a data folder of its own."""
+
+    folder: Path
+
+    def types(self, *words: str, given: str = "", **settings: str) -> Said:
+        environment = {
+            "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT),
+            "PHEN_DATA_DIR": str(self.folder / "data"), **settings,
+        }  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "bot", *words],
+            input=given, capture_output=True, text=True, timeout=60, cwd=self.folder,
+            env=environment, check=False,
+        )  # fmt: skip
+        said = Said(done.returncode, done.stdout, done.stderr)
+        assert "Traceback" not in said.all
+        return said
+
+    def refused(self, *words: str, given: str = "", lines: int = 1, **settings: str) -> str:
+        """What is said about a mistake: so many lines, on the standard error, and status 1."""
+        said = self.types(*words, given=given, **settings)
+        assert said.status == 1, said
+        assert len(said.err.strip().splitlines()) == lines, said
+        return said.err
+
+
+@pytest.fixture
+def keyboard(tmp_path: Path) -> Keyboard:
+    return Keyboard(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def centre(tmp_path_factory: pytest.TempPathFactory) -> Keyboard:
+    """A migrated line that the commands beside a server share."""
+    keyboard = Keyboard(tmp_path_factory.mktemp("centre"))
+    assert keyboard.types("migrate").status == 0
+    return keyboard
+
+
+# --- help ----------------------------------------------------------------------------------
+
+
+def commands(group: object, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        words = (*before, name)
+        found += commands(command, words) if hasattr(command, "commands") else [words]
+    return found
+
+
+COMMANDS = commands(typer.main.get_command(cli.app))
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(words: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(cli.app, [*words, "--help"])
+    assert result.exit_code == 0
+    assert f"Example: phen {' '.join(words)}" in " ".join(result.output.split())
+
+
+def test_an_unknown_command_is_refused_without_a_traceback(keyboard: Keyboard) -> None:
+    assert keyboard.types("chatt").status == 2
+
+
+# --- receptions ----------------------------------------------------------------------------
+
+
+def test_a_reception_is_added_listed_and_exported(centre: Keyboard) -> None:
+    added = centre.types(
+        "receptions", "add", "rse05", "2031-11-01", "10:00", "14:00", "Сеново",
+        "--landmark", "до пощата",
+    )  # fmt: skip
+    assert (added.status, added.out) == (0, "Added.\n")
+    listed = centre.types("receptions", "list", "--municipality", "RSE05")
+    assert "2031-11-01 10:00" in listed.out
+    assert "Сеново" in listed.out
+    assert "\x1b" not in listed.out
+    assert "Сеново" not in centre.types("receptions", "list", "--municipality", "rse27").out
+    exported = centre.types("receptions", "export")
+    rows = list(csv.DictReader(io.StringIO(exported.out.lstrip("\ufeff"))))
+    assert "до пощата" in {row["landmark"] for row in rows}
+
+
+def test_what_is_exported_can_be_imported_and_changes_nothing(
+    centre: Keyboard, tmp_path: Path
+) -> None:
+    plan = tmp_path / "plan.csv"
+    plan.write_text(GOOD, encoding="utf-8")
+    assert centre.types("receptions", "import", str(plan)).out == "Added: 1, changed: 0.\n"
+    out = tmp_path / "out.csv"
+    assert centre.types("receptions", "export", str(out)).status == 0
+    again = centre.types("receptions", "import", str(out))
+    assert again.status == 0, again
+    assert again.out.startswith("Added: 0")
+
+
+@pytest.mark.parametrize(
+    ("row", "line"),
+    [
+        ("rse99,2031-12-01,10:00,14:00,Ветово,,,\n", "2"),
+        ("rse05,2001-12-01,10:00,14:00,Ветово,,,\n", "2"),
+        ("rse05,2031-12-02,14:00,10:00,Ветово,,,\n", "2"),
+        ("rse05,2031-12-03,10:00,14:00,A,,,\nrse05,31.31.2031,10:00,14:00,B,,,\n", "3"),
+    ],
+    ids=["unknown municipality", "in the past", "end before start", "no date"],
+)
+def test_a_mistake_in_a_csv_is_named_by_its_line_and_nothing_is_imported(
+    centre: Keyboard, tmp_path: Path, row: str, line: str
+) -> None:
+    before = centre.types("receptions", "export").out
+    plan = tmp_path / "plan.csv"
+    plan.write_text(HEAD + row, encoding="utf-8")
+    assert line in centre.refused("receptions", "import", str(plan))
+    assert centre.types("receptions", "export").out == before
+
+
+def test_every_mistake_of_a_csv_is_named_at_once(centre: Keyboard, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.csv"
+    plan.write_text(HEAD + "rse99,2031-12-01,10:00,14:00,A,,,\nrse05,x,10:00,14:00,B,,,\n")
+    centre.refused("receptions", "import", str(plan), lines=2)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\x01", b"a;b;c\n1;2;3\n", b"\xff\xfe\x00"])
+def test_a_file_that_is_no_plan_is_refused(
+    centre: Keyboard, tmp_path: Path, content: bytes
+) -> None:
+    plan = tmp_path / "plan.csv"
+    plan.write_bytes(content)
+    said = centre.types("receptions", "import", str(plan))
+    assert said.status == 1
+    assert said.err.strip()
+
+
+def test_a_file_that_is_not_there_and_a_folder_that_is_not_there(centre: Keyboard) -> None:
+    assert "gone.csv" in centre.refused("receptions", "import", "gone.csv")
+    assert "no/such" in centre.refused("receptions", "export", "no/such/plan.csv")
+
+
+# --- staff ---------------------------------------------------------------------------------
+
+
+def test_staff_are_invited_listed_and_frozen(centre: Keyboard) -> None:
+    invited = centre.types("staff", "add", "maria", "--role", "consultant", "--alias", "Мария")
+    assert invited.status == 0
+    assert invited.out.startswith("http://127.0.0.1:8000/invite#")
+    listed = centre.types("staff", "list")
+    assert "maria" in listed.out
+    assert "invited" in listed.out
+    assert "\x1b" not in listed.out
+    assert centre.refused("staff", "add", "maria", "--role", "staff")
+    assert centre.types("staff", "remove", "maria").status == 0
+    assert "frozen" in centre.types("staff", "list").out
+    assert "phen staff list" in centre.refused("staff", "remove", "nobody")
+
+
+def test_an_unknown_role_is_refused(centre: Keyboard) -> None:
+    assert centre.types("staff", "add", "ana", "--role", "boss").status == 2
+
+
+def test_purge_says_what_it_destroyed(centre: Keyboard) -> None:
+    assert centre.types("purge").out == "Destroyed: 0 case texts, 0 cases, 0 keys.\n"
+
+
+# --- content -------------------------------------------------------------------------------
+
+
+def test_check_speaks_to_people_and_to_machines(keyboard: Keyboard) -> None:
+    told = keyboard.types("check")
+    assert "nodes" in told.out.splitlines()[-1]
+    machine = keyboard.types("check", "--format", "json")
+    problems = json.loads(machine.out)
+    assert bool(problems) == bool(machine.status)
+
+
+def test_graph_draws_a_valid_picture_of_one_topic_or_of_all(keyboard: Keyboard) -> None:
+    for words in (["order"], []):
+        out = keyboard.folder / "drawing.svg"
+        assert keyboard.types("graph", *words, "--out", str(out)).status == 0
+        root = ET.fromstring(out.read_text(encoding="utf-8"))
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        out.unlink()
+
+
+def test_graph_names_the_topics_when_there_is_none_of_that_name(keyboard: Keyboard) -> None:
+    assert "order" in keyboard.refused("graph", "ordre")
+    assert "no/such" in keyboard.refused("graph", "order", "--out", "no/such/x.svg")
+
+
+# --- talk ----------------------------------------------------------------------------------
+
+
+def test_talk_takes_piped_lines_one_after_another_without_colour_codes(
+    keyboard: Keyboard,
+) -> None:
+    said = keyboard.types("talk", given="4\n1\n0\n")
+    assert said.status == 0
+    assert said.err == ""
+    assert "\x1b" not in said.out
+    frames = said.out.split("─" * 40)
+    assert "112" in frames[-1]
+    assert "[9]" in frames[-1]
+    assert not (keyboard.folder / "data").exists()
+
+
+@pytest.mark.parametrize("given", ["", "\n", "9\n", "0011\n\x00\n🙂\n", "помощ"])
+def test_talk_ends_with_its_input_whatever_it_was(keyboard: Keyboard, given: str) -> None:
+    said = keyboard.types("talk", given=given)
+    assert (said.status, said.err) == (0, "")
+
+
+# --- what is wrong before it starts --------------------------------------------------------
+
+
+def newer(file: Path) -> None:
+    with sqlite3.connect(file) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999_of_tomorrow'")
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "words", [["migrate"], ["run"], ["staff", "list"], ["purge"]], ids=" ".join
+)
+def test_a_database_of_a_newer_version_is_one_sentence(
+    keyboard: Keyboard, words: list[str]
+) -> None:
+    assert keyboard.types("migrate").status == 0
+    newer(keyboard.folder / "data" / "phen.db")
+    assert "newer version" in keyboard.refused(*words)
+
+
+def test_a_port_in_use_is_one_sentence(keyboard: Keyboard) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for command in ("run", "demo"):
+            assert "PHEN_PORT" in keyboard.refused(command, PHEN_PORT=port)
+
+
+def test_a_host_that_is_not_here_is_one_sentence(keyboard: Keyboard) -> None:
+    assert "PHEN_HOST" in keyboard.refused("run", PHEN_HOST="192.0.2.1", PHEN_PORT="0")
+
+
+@pytest.mark.parametrize("words", [["migrate"], ["run"], ["staff", "list"]], ids=" ".join)
+def test_a_file_in_place_of_the_data_folder_is_one_sentence(
+    keyboard: Keyboard, words: list[str]
+) -> None:
+    (keyboard.folder / "data").write_text("")
+    assert keyboard.refused(*words)
+
+
+def test_a_database_that_cannot_be_opened_is_one_sentence(keyboard: Keyboard) -> None:
+    url = f"sqlite+aiosqlite:///{keyboard.folder}/no/such/phen.db"
+    assert keyboard.refused("migrate", PHEN_DATABASE_URL=url)
+
+
+def test_a_database_that_is_none_is_one_sentence(keyboard: Keyboard) -> None:
+    (keyboard.folder / "data").mkdir()
+    (keyboard.folder / "data" / "phen.db").write_text("not a database at all, but a letter\n" * 99)
+    assert keyboard.refused("migrate")
+
+
+@pytest.mark.parametrize(
+    "words", [["staff", "list"], ["receptions", "list"], ["purge"]], ids=" ".join
+)
+def test_before_the_first_migrate_one_sentence_says_so(
+    keyboard: Keyboard, words: list[str]
+) -> None:
+    assert "phen migrate" in keyboard.refused(*words)
+    assert not (keyboard.folder / "data").exists()
+
+
+def test_a_lost_master_key_is_one_sentence_and_no_new_key_is_made(keyboard: Keyboard) -> None:
+    assert keyboard.types("migrate").status == 0
+    key = keyboard.folder / "data" / "keys" / "master.key"
+    key.unlink()
+    assert keyboard.refused("migrate")
+    assert keyboard.refused("run")
+    assert not key.exists()
+
+
+def test_misspelt_settings_are_all_named(keyboard: Keyboard) -> None:
+    said = keyboard.refused("run", lines=2, PHEN_PROT="1", PHEN_TELEGRAM_TOKN="12:secret")
+    assert "PHEN_PORT" in said
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"PHEN_TELEGRAM_TOKEN": "1:x"}, {"PHEN_HOST": "0.0.0.0"}],
+    ids=["a token", "not on loopback"],
+)
+def test_the_demo_refuses(keyboard: Keyboard, settings: dict[str, str]) -> None:
+    assert "phen run" in keyboard.refused("demo", **settings)
+    assert not (keyboard.folder / "data").exists()
+
+
+# --- faults of ours ------------------------------------------------------------------------
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def fails() -> None:
+        raise error
+
+    return fails
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KeyError("her words"), RuntimeError("4839201:token"), OSError(28, "No space left on device")],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_fault_of_ours_is_one_line_without_the_words_it_held(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "app", raising(error))
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert "her words" not in said
+    assert "token" not in said

@@ -1,0 +1,110 @@
+"""The settings: every mistake at once, by name, with the nearest right one, and no value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.settings import Settings, SettingsWrong, read
+
+TOKEN = "4839201:AAE-never-printed"
+
+
+def mistakes(environment: dict[str, str], file: Path = Path("none.toml")) -> list[str]:
+    with pytest.raises(SettingsWrong) as caught:
+        read(environment, file)
+    return str(caught.value).splitlines()
+
+
+def test_without_any_setting_it_serves_on_loopback() -> None:
+    settings = read({}, Path("none.toml"))
+    assert settings.on_loopback
+    assert settings.address == "http://127.0.0.1:8000"
+    assert settings.database == "sqlite+aiosqlite:///data/phen.db"
+    assert settings.key_file == Path("data/keys/master.key")
+    assert settings.telegram_token is None
+
+
+def test_all_mistakes_come_at_once_by_name_and_without_values() -> None:
+    told = mistakes(
+        {
+            "PHEN_PORT": "eighty-thousand",
+            "PHEN_PUBLIC_URL": "ftp://secret.example",
+            "PHEN_LOG_LEVEL": "chatty",
+            "PHEN_DATABASE_URL": "mysql://root:hunter2@db",
+            "PHEN_TELEGRAM_TOKN": TOKEN,
+        }
+    )
+    assert [line.partition(":")[0] for line in told] == [
+        "PHEN_DATABASE_URL", "PHEN_LOG_LEVEL", "PHEN_PORT", "PHEN_PUBLIC_URL", "PHEN_TELEGRAM_TOKN",
+    ]  # fmt: skip
+    for value in ("eighty-thousand", "secret.example", "chatty", "hunter2", TOKEN):
+        assert value not in "\n".join(told)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("PHEN_TELEGRAM_TOKN", "PHEN_TELEGRAM_TOKEN"),
+        ("PHEN_PROT", "PHEN_PORT"),
+        ("PHEN_DATADIR", "PHEN_DATA_DIR"),
+        ("PHEN_LOGLEVEL", "PHEN_LOG_LEVEL"),
+    ],
+)
+def test_a_misspelt_setting_is_named_with_the_nearest_right_one(wrong: str, right: str) -> None:
+    assert mistakes({wrong: "x"}) == [f"{wrong}: no such setting; did you mean {right}?"]
+
+
+def test_what_is_not_ours_is_left_alone() -> None:
+    assert read({"PATH": "/bin", "PHENOMENON": "1"}, Path("none.toml")) == Settings()
+
+
+def test_a_secret_comes_from_a_file_and_is_never_shown(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    settings = read({"PHEN_TELEGRAM_TOKEN_FILE": str(tmp_path / "token")}, Path("none.toml"))
+    assert settings.telegram_token is not None
+    assert settings.telegram_token.get_secret_value() == TOKEN
+    assert TOKEN not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
+def test_a_secrets_file_that_is_not_there_is_named_by_its_setting(tmp_path: Path) -> None:
+    told = mistakes({"PHEN_TELEGRAM_TOKEN_FILE": str(tmp_path / "gone")})
+    assert told == ["PHEN_TELEGRAM_TOKEN_FILE: the file cannot be read; check its rights"]
+
+
+def test_a_setting_set_to_nothing_is_not_set() -> None:
+    empty = {"PHEN_TELEGRAM_TOKEN": "", "PHEN_PORT": "", "PHEN_TELEGRAM_TOKEN_FILE": ""}
+    assert read(empty, Path("none.toml")) == Settings()
+
+
+def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "phen.toml"
+    file.write_text('port = 9001\nPHEN_HOST = "::1"\ndata_dir = "elsewhere"\n')
+    settings = read({"PHEN_PORT": "9002"}, file)
+    assert (settings.port, settings.host, settings.data_dir) == (9002, "::1", Path("elsewhere"))
+
+
+def test_mistakes_of_the_file_and_of_the_environment_come_together(tmp_path: Path) -> None:
+    file = tmp_path / "phen.toml"
+    file.write_text('prot = 1\ntelegram_token = 7\n[more]\nx = "y"\n')
+    told = mistakes({"PHEN_PORT": "-1"}, file)
+    assert [line.partition(":")[0] for line in told] == [
+        "PHEN_MORE", "PHEN_PORT", "PHEN_PROT", "PHEN_TELEGRAM_TOKEN",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", [b"port = ", b"\xff\xfe", b"port = 1\nport = 2"])
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "phen.toml"
+    file.write_bytes(content)
+    assert mistakes({}, file) == [
+        "phen.toml: cannot be read as TOML; look at its quotes and rights"
+    ]
+
+
+def test_a_trailing_slash_of_an_address_is_dropped() -> None:
+    given = {"PHEN_PUBLIC_URL": "https://line.example/", "PHEN_TELEGRAM_API": "http://x:1/"}
+    settings = read(given, Path("none.toml"))
+    assert settings.address == "https://line.example"
+    assert settings.telegram_api == "http://x:1"

@@ -1,0 +1,140 @@
+"""Receptions on the staff page, and what a woman then sees under "meet us"."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+
+from tests.browser import eyes
+from tests.browser.people import DESK, PHONE, Watch, Woman, logs_in, watched
+from tests.line import Line
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+HEADER = "id,municipality,place,landmark,date,start,end,attends,public_name,state"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def staff(browser: Browser, line: Line) -> AsyncIterator[tuple[Page, Watch]]:
+    async with watched(browser, DESK) as (page, watch):
+        await logs_in(page, line, "raya", "/staff")
+        yield page, watch
+
+
+async def meets(browser: Browser, line: Line, language: int) -> str:
+    """What "meet us" says about Ruse, the first municipality, in a language."""
+    async with watched(browser, PHONE) as (page, _):
+        await page.goto(line.url)
+        her = Woman(page)
+        await her.passes_the_gate(language)
+        await her.taps_number(4, 1, 1)
+        return await page.locator("#screen").inner_text()
+
+
+async def test_a_reception_is_added_moved_and_cancelled(
+    browser: Browser, line: Line, staff: tuple[Page, Watch]
+) -> None:
+    page, watch = staff
+    await page.get_by_role("link", name="Нова приемна", exact=True).click()
+    await page.locator("button.main").click()
+    problems = page.locator(".problem li")
+    await expect(problems).to_have_count(3)
+    watch.expected(422)
+    await page.locator("#municipality").select_option(label="Русе")
+    await page.locator("#place").fill("Читалище „Зора“")
+    await page.locator("#landmark").fill("до пощата")
+    await page.locator("#day").fill("2026-11-24")
+    await page.locator("#from").fill("10:00")
+    await page.locator("#to").fill("14:00")
+    await page.locator("button.main").click()
+    await expect(page.locator(".notice")).to_contain_text("запазена")
+    await expect(page.locator(".visit.planned")).to_have_text("10:00 Русе")
+    row = page.locator(".rows tbody tr")
+    await expect(row).to_contain_text("утре, вторник, 24 ноември")
+    await expect(row).to_contain_text("Предстои")
+    await eyes.finds_nothing_wrong(page)
+
+    for language, words in ((1, "утре"), (2, "yarın"), (3, "tomorrow")):
+        told = await meets(browser, line, language)
+        assert words in told
+        assert "24" in told
+        assert "Читалище „Зора“" in told
+
+    await row.get_by_role("link").click()
+    await page.locator("#day").fill("2026-11-25")
+    await page.locator("button.main").click()
+    await expect(page.locator(".visit.moved")).to_have_text("10:00 Русе")
+    await expect(row).to_contain_text("Преместена")
+    assert "25 ноември" in await meets(browser, line, 1)
+
+    await page.locator("a.visit").click()
+    await page.locator(".cancel-box summary").click()
+    await page.locator(".cancel-box button").click()
+    await expect(page.locator(".visit.cancelled")).to_contain_text("10:00 Русе")
+    await expect(row).to_contain_text("Отменена")
+    assert "Тази среща няма да я има." in await meets(browser, line, 1)
+
+
+async def test_a_file_with_mistakes_is_refused_line_by_line(staff: tuple[Page, Watch]) -> None:
+    page, watch = staff
+    wrong = [
+        HEADER,
+        ",rse99,Читалище,,2026-12-01,10:00,12:00,,,planned",
+        ",rse05,Читалище,,2026-12-41,10:00,12:00,,,planned",
+        ",rse05,Читалище,,2026-12-01,14:00,12:00,,,planned",
+    ]
+    await _upload(page, wrong)
+    problems = page.locator(".problem li")
+    await expect(problems).to_have_count(3)
+    for number, told in zip((2, 3, 4), await problems.all_inner_texts(), strict=True):
+        assert told.startswith(f"Ред {number}")
+    watch.expected(422)
+    await eyes.finds_nothing_wrong(page)
+
+
+async def test_a_good_file_is_taken_and_can_be_taken_away_again(
+    staff: tuple[Page, Watch], line: Line
+) -> None:
+    page, _ = staff
+    await _upload(page, [HEADER, ",rse05,Читалището,,2026-12-01,10:00,12:00,юрист,,planned"])
+    await expect(page.locator(".notice")).to_contain_text("1 нови")
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="Свали предстоящите приемни").click()
+    taken = (await (await download.value).path()).read_text("utf-8-sig")
+    assert taken.startswith("id;municipality;")
+    assert "Читалището" in taken
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_staff_pages_are_legible(
+    staff: tuple[Page, Watch], line: Line, scheme: str
+) -> None:
+    page, _ = staff
+    await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    for place in ("/staff", "/staff/receptions/new", "/staff/accounts", "/staff?month=2026-12"):
+        await page.goto(line.url + place)
+        await eyes.finds_nothing_wrong(page)
+        for size in ({"width": 640, "height": 400}, PHONE):
+            await page.set_viewport_size(size)  # type: ignore[arg-type]
+            await eyes.fits(page)
+        await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+
+
+async def test_the_login_and_the_invitation_are_legible(browser: Browser, line: Line) -> None:
+    async with watched(browser, PHONE) as (page, watch):
+        for place in ("/login", "/invite", "/"):
+            await page.goto(line.url + place)
+            await eyes.finds_nothing_wrong(page)
+        await page.goto(f"{line.url}/nowhere")
+        await eyes.finds_nothing_wrong(page)
+        watch.expected(404)
+
+
+async def _upload(page: Page, rows: list[str]) -> None:
+    await page.locator("#file").set_input_files(
+        {"name": "a.csv", "mimeType": "text/csv", "buffer": "\n".join(rows).encode()}
+    )
+    await page.locator(".csv form button").click()
