@@ -16,7 +16,7 @@ check: .venv/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/phen check
+	$(BIN)/phen check --on 2026-11-22 # the content's rules; how old its facts are is not the code's
 
 setup: .venv/.run
 

@@ -62,6 +62,9 @@ URGENT_SECONDS = 1.0
 FORGET_AGAIN_SECONDS = 5.0
 _STORES = (NodeKind.OPEN_CASE, NodeKind.END_CASE, NodeKind.FORGET)
 
+CASE_ENDED = "case_ended"
+"""The node that says that her case has ended."""
+
 log = EventLog("conversation")
 
 
@@ -253,9 +256,13 @@ class Conversation:
     def _step(self, here: Position, incoming: Incoming, case: Case | None) -> Step:
         """One step of the dialog; what she writes into a case that has ended is told so."""
         content = self._today()
-        if case is not None or here.node != CASE or isinstance(incoming.event, Tapped | Started):
+        if (
+            case is not None
+            or here.node not in (CASE, CASE_ENDED)
+            or isinstance(incoming.event, Tapped | Started)
+        ):
             return engine.step(content, here, incoming.event)
-        ended = here.to("case_ended")
+        ended = here.to(CASE_ENDED)
         step = engine.step(content, ended, incoming.event)
         kept = step.position.node == DANGER or any(isinstance(e, Hide) for e in step.effects)
         if kept or not incoming.event.fresh:
@@ -335,7 +342,7 @@ class Conversation:
         case = await self._handover.arrive(who)
         if case is None or case.state is CaseState.CLOSED:
             if screen.position.node == CASE:
-                screen = self._screen(screen.position.to(TALK))
+                screen = self._screen(screen.position.to(CASE_ENDED))
             return self._put(who, screen, await self._added(screen, None), in_case=bool(case))
         screen = self._screen(Position(screen.position.language, CASE))
         self._put(who, screen, await self._added(screen, case), in_case=True)
@@ -383,9 +390,7 @@ class Conversation:
         self._remove_hers(who, incoming)
         self._cover(who, case.language)
 
-    async def _decline(
-        self, who: Who, incoming: Incoming, case: Case | None, text: TextId
-    ) -> None:
+    async def _decline(self, who: Who, incoming: Incoming, case: Case | None, text: TextId) -> None:
         if case is None:
             return
         try:

@@ -54,7 +54,7 @@ class Settings(BaseModel):
     @classmethod
     def _is_database(cls, value: str) -> str:
         if value and not value.startswith("sqlite"):
-            raise ValueError("begins with sqlite+aiosqlite:///")
+            raise ValueError("begins with sqlite:///, the only database of this version")
         return value
 
     @property

@@ -23,6 +23,7 @@ DOORS = frozenset(
 """Kinds that have no screen: she passes through."""
 SYSTEM = (
     CASE,
+    "case_ended",
     "not_understood",
     "not_understood_again",
     "suggest",
@@ -32,7 +33,6 @@ SYSTEM = (
     "got_other",
     "fact_expired",
     "error",
-    "out_of_hours",
     "no_receptions",
 )
 """Screens that no button leads to: the line shows them by itself."""

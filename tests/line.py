@@ -63,13 +63,13 @@ async def running_line(
     """Start everything, and stop it as SIGTERM would."""
     standin = TelegramStandIn()
     await standin.start()
-    settings = Settings(
-        data_dir=folder, port=0, telegram_token=standin.token, telegram_api=standin.api
-    )
-    await asyncio.to_thread(migrate, settings.database)
-    Vault.open(settings.key_file, create=True)
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
     try:
+        settings = Settings(
+            data_dir=folder, port=0, telegram_token=standin.token, telegram_api=standin.api
+        )
+        await asyncio.to_thread(migrate, settings.database)
+        Vault.open(settings.key_file, create=True)
         async with join(settings, now=now, timing=timing, also=also) as phen:
             serving = asyncio.create_task(serve(phen, stop, listening=port.set_result))
             await asyncio.wait({serving, port}, return_when=asyncio.FIRST_COMPLETED)

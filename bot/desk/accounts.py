@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -30,12 +31,16 @@ INVITE_LIFE = timedelta(days=3)
 SESSION_LIFE = timedelta(hours=12)
 SESSION_IDLE = timedelta(hours=2)
 MAX_FAILURES, FAILURE_WINDOW = 5, timedelta(minutes=15)
+_LOGIN = re.compile(r"[a-z0-9][a-z0-9.-]{1,31}")
 STEP = 30
 """Seconds for which one code counts; one step of drift either way is forgiven."""
 
 
 class AccountError(Exception):
     """Something about the account is not right."""
+
+    def __init__(self) -> None:
+        super().__init__(type(self).__doc__)
 
 
 class Throttled(AccountError):
@@ -48,6 +53,10 @@ class LoginRefused(AccountError):
 
 class InviteInvalid(AccountError):
     """This invitation was used, has run out, or never existed."""
+
+
+class LoginUnfit(AccountError):
+    """A login is 2 to 32 small Latin letters, digits, dots and dashes."""
 
 
 class PasswordTooShort(AccountError):
@@ -95,6 +104,8 @@ class Accounts:
 
     async def invite(self, login: str, roles: Iterable[Role], alias: str = "") -> str:
         """Make an account, and the token of its one-time link. Only its hash is kept."""
+        if not _LOGIN.fullmatch(tidy_login(login)):
+            raise LoginUnfit
         token = secrets.token_urlsafe(32)
         expires_at = self._now() + INVITE_LIFE
         member = await self._store.add_staff(

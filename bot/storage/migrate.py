@@ -12,9 +12,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, make_url
+from sqlalchemy.exc import OperationalError
 
 from bot.storage.engine import connect, writing
-from bot.storage.records import NewerDatabase
+from bot.storage.records import DatabaseUnreachable, NewerDatabase
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -24,7 +25,7 @@ def migrate(url: str) -> bool:
 
     May be called with or without a running loop; blocks until done.
 
-    Raises `NewerDatabase`, and then has changed nothing.
+    Raises `NewerDatabase` or `DatabaseUnreachable`, and then has changed nothing.
     """
     failure: list[BaseException] = []
     was_new: list[bool] = []
@@ -39,6 +40,8 @@ def migrate(url: str) -> bool:
     thread = threading.Thread(target=run, name="migrate")
     thread.start()
     thread.join()
+    if failure and isinstance(failure[0], OperationalError):
+        raise DatabaseUnreachable from None  # its text may hold an address
     if failure:
         raise failure[0]
     _close_to_others(url)

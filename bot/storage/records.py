@@ -164,5 +164,9 @@ class NotMigrated(StoreError):
     """The database is not up to date; run `phen migrate`."""
 
 
+class DatabaseUnreachable(StoreError):
+    """The database cannot be opened; check PHEN_DATABASE_URL, its folder and its rights."""
+
+
 class NewerDatabase(StoreError):
     """The database comes from a newer version of Phen; install that version."""

@@ -225,7 +225,9 @@ class Reader:
         raise AssertionError(f"{self.at.node} has no button {edge}")
 
     async def _taps_a_mark(self) -> None:
-        marks = [e for e, to in graph(*CONTENT.nodes)[_state(self.at)] if e[1].startswith("mark.") and to]
+        marks = [
+            e for e, to in graph(*CONTENT.nodes)[_state(self.at)] if e[1].startswith("mark.") and to
+        ]
         if marks:
             await self.follows(self._dice.choice(marks))
 

@@ -50,40 +50,44 @@ async def _reads(program: Program, consultant: Consultant, *words: str) -> None:
 
 
 async def test_killed_after_commit_before_acknowledging_it_is_handled_once(tmp_path: Path) -> None:
-    async with a_program(tmp_path) as (program, server):
-        async with at_the_desk(program.url, "maria", await _invitation(program)) as maria:
-            reader = await _in_a_case(server)
-            assert await eventually(lambda: not server.updates)
-            confirm, server._confirm = server._confirm, lambda offset: None  # type: ignore[method-assign]
-            reader.woman.types("само веднъж")
-            assert await eventually(lambda: program.count("messages") == 1)
-            await program.is_killed()
-            server._confirm = confirm  # type: ignore[method-assign]
-            assert server.updates
-            await program.starts()
-            assert await eventually(lambda: not server.updates)
-            assert program.count("messages") == 1
-            await _reads(program, maria, "само веднъж")
+    async with (
+        a_program(tmp_path) as (program, server),
+        at_the_desk(program.url, "maria", await _invitation(program)) as maria,
+    ):
+        reader = await _in_a_case(server)
+        assert await eventually(lambda: not server.updates)
+        confirm, server._confirm = server._confirm, lambda offset: None  # type: ignore[method-assign]
+        reader.woman.types("само веднъж")
+        assert await eventually(lambda: program.count("messages") == 1)
+        await program.is_killed()
+        server._confirm = confirm  # type: ignore[method-assign]
+        assert server.updates
+        await program.starts()
+        assert await eventually(lambda: not server.updates)
+        assert program.count("messages") == 1
+        await _reads(program, maria, "само веднъж")
 
 
 async def test_killed_right_after_her_message_it_is_there_and_her_window_is_covered(
     tmp_path: Path,
 ) -> None:
-    async with a_program(tmp_path) as (program, server):
-        async with at_the_desk(program.url, "maria", await _invitation(program)) as maria:
-            reader = await _in_a_case(server)
-            reader.woman.types("едно")
-            assert await eventually(lambda: program.count("messages") == 1)
-            await program.is_killed()
-            reader.woman.types("две")
-            reader.woman.taps(payload="bg:case")
-            await program.starts()
-            assert await eventually(lambda: program.count("messages") == 2)
-            assert await eventually(lambda: _only_the_cover(reader))
-            await _reads(program, maria, "едно", "две")
-            reader.woman.taps(payload="bg:inside")
-            await reader.sees(screen("case"))
-            await reader.hides()
+    async with (
+        a_program(tmp_path) as (program, server),
+        at_the_desk(program.url, "maria", await _invitation(program)) as maria,
+    ):
+        reader = await _in_a_case(server)
+        reader.woman.types("едно")
+        assert await eventually(lambda: program.count("messages") == 1)
+        await program.is_killed()
+        reader.woman.types("две")
+        reader.woman.taps(payload="bg:case")
+        await program.starts()
+        assert await eventually(lambda: program.count("messages") == 2)
+        assert await eventually(lambda: _only_the_cover(reader))
+        await _reads(program, maria, "едно", "две")
+        reader.woman.taps(payload="bg:inside")
+        await reader.sees(screen("case"))
+        await reader.hides()
 
 
 async def test_sigterm_under_load_is_out_within_ten_seconds_and_leaves_covers(

@@ -4,65 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.storage.records import Author, CaseState, StaffMember
+from bot.storage.records import CaseState
 from bot.windows import Timing
 from dialogs.model import DANGER, HIDE
-from tests.acceptance.reader import CONTENT, TEXTS, Reader
+from tests.acceptance.reader import CONTENT, Reader
+from tests.acceptance.steps import arrived, claimed, in_a_case, rows, say, screen
 from tests.line import Line, eventually, running_line
 from tests.phones import WebPhone
 from tests.transcripts.script import Clock
-
-
-def say(text_id: str, language: str = "bg") -> str:
-    return TEXTS.say(language, text_id)
-
-
-def screen(node: str) -> str:
-    """The words of a screen."""
-    return say(CONTENT.nodes[node].text)
-
-
-async def in_a_case(line: Line) -> Reader:
-    """A woman who has asked for a human; she went there without the gate, to be quick."""
-    reader = Reader(line.telegram.woman(), "bg")
-    reader.woman.starts()
-    await reader.sees(screen("start"))
-    reader.woman.taps(payload="bg:talk_yes")
-    await reader.sees(screen("case"))
-    return reader
-
-
-async def claimed(line: Line, maria: StaffMember) -> str:
-    """The case that waits is Maria's now."""
-    async def waiting() -> bool:
-        return bool(await line.phen.desk.waiting(maria))
-
-    assert await eventually(waiting)
-    [case] = await line.phen.desk.waiting(maria)
-    assert await line.phen.desk.claim(maria, case.id)
-    return case.id
-
-
-async def hers(line: Line, case_id: str) -> list[str]:
-    said = await line.phen.store.messages(case_id)
-    return [message.text for message in said if message.author is Author.WOMAN]
-
-
-async def arrived(line: Line, case_id: str, *texts: str) -> bool:
-    async def there() -> bool:
-        return await hers(line, case_id) == [*texts]
-
-    return await eventually(there)
-
 
 # --- intake ------------------------------------------------------------------------------------
 
@@ -274,86 +229,17 @@ async def test_she_blocks_the_bot_and_nothing_of_her_is_kept_or_sent(tmp_path: P
         reader.woman.types("ало")
         assert await arrived(line, case, "ало")
         reader.woman.blocks()
-        assert await eventually(lambda: _rows(line, "cases", 0), 3)
-        assert await _rows(line, "messages", 0)
+        assert await eventually(lambda: rows(line, "cases", 0), 3)
+        assert await rows(line, "messages", 0)
         calls = len(line.telegram.called("sendMessage")) + len(line.telegram.called("sendPhoto"))
         await asyncio.sleep(0.5)
-        assert len(line.telegram.called("sendMessage")) + len(
-            line.telegram.called("sendPhoto")
-        ) == calls
+        assert (
+            len(line.telegram.called("sendMessage")) + len(line.telegram.called("sendPhoto"))
+            == calls
+        )
 
 
-async def _rows(line: Line, table: str, count: int) -> bool:
-    return (await line.phen.store.counts())[table] == count
-
-
-# --- the database ---------------------------------------------------------------------------------
-
-
-def _connected(folder: Path) -> sqlite3.Connection:
-    """Somebody else's connection."""
-    return sqlite3.connect(folder / "phen.db", isolation_level=None, check_same_thread=False)
-
-
-@asynccontextmanager
-async def another_reader(folder: Path) -> AsyncIterator[None]:
-    """Another connection that reads an old snapshot all the while."""
-    with closing(_connected(folder)) as connection:
-        connection.execute("BEGIN")
-        connection.execute("SELECT count(*) FROM messages").fetchone()
-        yield
-        connection.rollback()
-
-
-async def test_delete_everything_while_another_connection_reads(tmp_path: Path) -> None:
-    async with running_line(tmp_path) as line:
-        reader = await in_a_case(line)
-        case = await claimed(line, await line.consultant())
-        reader.woman.types("тайна")
-        assert await arrived(line, case, "тайна")
-        async with another_reader(tmp_path):
-            reader.woman.taps(payload="bg:forget_yes")
-            assert await eventually(lambda: _rows(line, "cases", 0))
-            await reader.sees(screen("forget_done"))
-            reader.woman.taps(payload="bg:danger")
-            await reader.sees(screen("danger"))
-            reader.woman.taps(payload="bg:hide")
-            await reader.woman.sees_empty_chat(timeout=2)
-        log = tmp_path / "phen.db-wal"
-        assert await eventually(lambda: log.stat().st_size == 0)
-        assert await _rows(line, "messages", 0)
-
-
-LOCKED = 12.0
-"""Longer than a connection waits for the lock. Thirty seconds behave no differently."""
-
-
-async def test_database_locked_nothing_is_acknowledged_and_112_answers(tmp_path: Path) -> None:
-    async with running_line(tmp_path) as line:
-        reader, maria = await in_a_case(line), await line.consultant()
-        case = await claimed(line, maria)
-        other = Reader(line.telegram.woman(), "bg")
-        await other.opens()
-        with closing(_connected(tmp_path)) as thief:
-            await asyncio.to_thread(thief.execute, "BEGIN EXCLUSIVE")
-            update = reader.woman.types("помощ")
-            await asyncio.sleep(0.2)
-            other.woman.taps(payload="bg:danger")
-            await other.woman.sees(screen("danger"), timeout=2)
-            await asyncio.sleep(LOCKED / 2)
-            reader.woman.taps(payload="bg:danger")
-            await reader.woman.sees(screen("danger"), timeout=6)
-            await asyncio.sleep(LOCKED / 2)
-            waiting = [u["update_id"] for u in line.telegram.updates]
-            assert update in waiting
-            assert await hers(line, case) == []
-            thief.rollback()
-        assert await arrived(line, case, "помощ")
-        assert await eventually(lambda: not line.telegram.updates)
-        await reader.hides()
-
-
-# --- the web ----------------------------------------------------------------------------------------
+# --- the web ---
 
 
 async def test_a_page_that_she_loads_again_is_the_same_page(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from bot.storage.records import Role
-from dialogs.model import NodeKind
 from tests.acceptance.consultant import Consultant, at_the_desk
 from tests.acceptance.reader import CONTENT, SYSTEM, TEXTS, Reader, Watch, choices
 from tests.line import Line, eventually, running_line
@@ -145,4 +144,3 @@ async def test_ten_women_at_once_and_two_of_them_talk_to_two_consultants(tmp_pat
         for language in READERS:
             seen = set[str]().union(*(r.seen for r in readers if r.language == language))
             assert set(CONTENT.nodes) - seen - doors == set()
-        assert {n.id for n in CONTENT.nodes.values() if n.kind is NodeKind.OPEN_CASE} == {"talk_yes"}

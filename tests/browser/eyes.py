@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from playwright.async_api import Frame, Page
+from typing import Literal
+
+from playwright.async_api import Page
+
+SCHEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
 
 _SEEN = """
 const seen = (el) => el.checkVisibility({ visibilityProperty: true })
@@ -63,17 +67,19 @@ _RING = """() => {
 }"""
 
 
-async def finds_nothing_wrong(page: Page | Frame, language: str = "bg") -> None:
-    """Names, one heading, the language, contrast, and nothing beside the screen."""
+async def finds_nothing_wrong(page: Page, language: str = "bg") -> None:
+    """Names, one heading, the language, contrast by day and night, nothing beside the screen."""
     assert await page.evaluate(_NAMELESS) == []
     assert await page.locator("h1").count() == 1
     assert await page.evaluate("() => document.documentElement.lang") == language
-    assert await page.evaluate(_FAINT) == []
+    for scheme in SCHEMES:
+        await page.emulate_media(color_scheme=scheme)
+        assert await page.evaluate(_FAINT) == []
     assert await page.evaluate("() => document.title") != ""
     await fits(page)
 
 
-async def fits(page: Page | Frame) -> None:
+async def fits(page: Page) -> None:
     wide = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert await page.evaluate(wide) == 0
 

@@ -106,7 +106,11 @@ async def chromium() -> AsyncIterator[Browser]:
 @asynccontextmanager
 async def watched(browser: Browser, size: dict[str, int]) -> AsyncIterator[tuple[Page, Watch]]:
     """A page in a browser profile of its own; at the end nothing may have gone wrong in it."""
-    context = await browser.new_context(viewport=size, locale="bg-BG")  # type: ignore[arg-type]
+    context = await browser.new_context(
+        viewport=size,  # type: ignore[arg-type]
+        locale="bg-BG",
+        reduced_motion="reduce",  # a colour that is still fading would be measured half way
+    )
     context.set_default_timeout(PATIENCE)
     watch = Watch()
     await watch.over(context)

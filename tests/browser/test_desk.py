@@ -223,12 +223,10 @@ async def test_the_desk_can_be_walked_by_keyboard_alone(
     await start_over(room, line)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_the_desk_is_legible_and_every_control_has_a_name(
-    browser: Browser, line: Line, room: Room, scheme: str
+    browser: Browser, line: Line, room: Room
 ) -> None:
     desk = room.maria_page
-    await desk.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     await eyes.finds_nothing_wrong(desk)
     async with woman_at(browser, line) as (her, _, _):
         await her.passes_the_gate()
@@ -247,13 +245,11 @@ async def test_the_desk_is_legible_and_every_control_has_a_name(
     await start_over(room, line)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("number", "language"), [(1, "bg"), (2, "tr"), (3, "en")])
 async def test_the_chat_is_legible_and_easy_to_touch(
-    browser: Browser, line: Line, scheme: str, number: int, language: str
+    browser: Browser, line: Line, number: int, language: str
 ) -> None:
     async with woman_at(browser, line) as (her, page, _):
-        await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         await eyes.finds_nothing_wrong(page)
         await her.taps_number(4, number, 1, 1)
         for path in ([], [1], [1, 1], [2], [3], [4]):
