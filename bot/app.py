@@ -140,7 +140,10 @@ def _joined(
         on_gone=gone,
         kept=lambda who: handover.kept_handles(who),
     )
-    delivery = Delivery(store, windows, channels, content, texts, changes, now, gone)
+    async def noticed(who: Who) -> None:
+        await conversation.case_changed(who)
+
+    delivery = Delivery(store, windows, channels, content, texts, changes, now, gone, noticed)
     handover = Handover(store, texts, changes, now, delivery.wake)
     conversation = Conversation(
         content,

@@ -164,6 +164,22 @@ class Conversation:
         language = window.position.language if window and window.position else SOURCE_LANGUAGE
         self._cover(who, language)
 
+    async def case_changed(self, who: Who) -> None:
+        """Her case was claimed or closed: a window that speaks of it says so now."""
+        if not self._stands_on_case(who):
+            return
+        case = await self._handover.case_of(who)
+        window = self._windows.get(who)
+        if window is None or window.position is None or not self._stands_on_case(who):
+            return  # she went elsewhere meanwhile, or hid it
+        screen = self._screen(window.position.to(CASE if case else CASE_ENDED))
+        added = self._texts.say(screen.position.language, self._case_words(case)) if case else ""
+        self._put(who, screen, added, in_case=bool(case))
+
+    def _stands_on_case(self, who: Who) -> bool:
+        window = self._windows.get(who)
+        return bool(window and window.open and window.position and window.position.node == CASE)
+
     async def cover_all(self) -> None:
         """Cover every open window, for a clean shutdown."""
         for who in self._windows.open_ones():

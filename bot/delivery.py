@@ -47,6 +47,7 @@ class Delivery:
         changes: Changes,
         now: Callable[[], datetime],
         on_gone: Callable[[Who], Awaitable[None]],
+        on_notice: Callable[[Who], Awaitable[None]],
     ) -> None:
         self._store = store
         self._windows = windows
@@ -56,6 +57,7 @@ class Delivery:
         self._changes = changes
         self._now = now
         self._on_gone = on_gone
+        self._on_notice = on_notice
         self._woken = asyncio.Event()
         self._under_way: dict[str, asyncio.Task[None]] = {}
 
@@ -154,7 +156,13 @@ class Delivery:
         except Exception as error:
             log.failed("delivery_failed", error)
             return partial(settle, MessageState.FAILED)
-        return partial(settle, MessageState.SENT)
+        return partial(self._sent, due, who)
+
+    async def _sent(self, due: Due, who: Who) -> None:
+        """She has it; what the desk did may also change what her window says."""
+        await self._store.settle(due.outbox_id, MessageState.SENT)
+        if due.message.author is Author.SYSTEM:
+            await self._on_notice(who)
 
     async def _hold(self, due: Due) -> None:
         await self._store.set_present(due.case_id, False)

@@ -171,9 +171,9 @@ class Windows:
         window = self._windows.get(who)
         if window is None or not window.open:
             raise Covered
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._enqueue(who, window, lambda: self._speak(who, window, message, sent, done))
-        await done
+        done: asyncio.Future[Handle] = asyncio.get_running_loop().create_future()
+        self._enqueue(who, window, lambda: self._speak(who, window, message, done))
+        await sent(await done)  # beside the line: 112 does not wait for the database
 
     def hide(self, who: Who, newest: Handle | None = None) -> None:
         """Remove the window and all of the case from the chat, now; then be silent."""
@@ -359,11 +359,10 @@ class Windows:
         who: Who,
         window: Window,
         message: Outgoing,
-        sent: Callable[[Handle], Awaitable[None]],
-        done: asyncio.Future[None],
+        done: asyncio.Future[Handle],
     ) -> None:
         try:
-            await self._say(who, window, message, sent)
+            handle = await self._say(who, window, message)
         except BaseException as error:
             if not done.done():
                 done.set_exception(error if isinstance(error, Exception) else Covered())
@@ -371,15 +370,9 @@ class Windows:
                 raise
             return
         if not done.done():
-            done.set_result(None)
+            done.set_result(handle)
 
-    async def _say(
-        self,
-        who: Who,
-        window: Window,
-        message: Outgoing,
-        sent: Callable[[Handle], Awaitable[None]],
-    ) -> None:
+    async def _say(self, who: Who, window: Window, message: Outgoing) -> Handle:
         if not window.open:
             raise Covered
         closings = window.closings
@@ -393,7 +386,7 @@ class Windows:
             raise Covered
         window.said.append(handle)
         window.littered = True
-        await sent(handle)
+        return handle
 
     async def _remove_late(self, who: Who, window: Window) -> None:
         """What was kept while she hid."""

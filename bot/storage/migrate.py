@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 from bot.storage.engine import connect, writing
 from bot.storage.records import DatabaseUnreachable, NewerDatabase
 
+_NO_FILE = "unable to open database file"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -40,8 +41,8 @@ def migrate(url: str) -> bool:
     thread = threading.Thread(target=run, name="migrate")
     thread.start()
     thread.join()
-    if failure and isinstance(failure[0], OperationalError):
-        raise DatabaseUnreachable from None  # its text may hold an address
+    if failure and isinstance(failure[0], OperationalError) and _NO_FILE in str(failure[0]):
+        raise DatabaseUnreachable from None
     if failure:
         raise failure[0]
     _close_to_others(url)
