@@ -123,6 +123,14 @@ def _with_store(work: Callable[[Phen], Awaitable[T]]) -> T:
     return asyncio.run(joined())
 
 
+def _print(table: Table) -> None:
+    """A table as wide as the terminal; where there is none, each row whole on its line."""
+    Console(width=None if sys.stdout.isatty() else _PIPED).print(table)
+
+
+_PIPED = 500
+
+
 def _local(moment: datetime) -> str:
     return moment.astimezone(SOFIA).strftime("%Y-%m-%d %H:%M")
 
@@ -272,7 +280,7 @@ def list_receptions(
         table.add_row(
             reception.id, reception.municipality, reception.place, start, end, reception.state.value
         )
-    Console().print(table)
+    _print(table)
 
 
 @receptions.command("add")
@@ -367,7 +375,7 @@ def list_staff() -> None:
     for member in _with_store(lambda phen: phen.store.all_staff()):
         roles = ", ".join(sorted(role.value for role in member.roles))
         table.add_row(member.login, member.alias, roles, member.state.value)
-    Console().print(table)
+    _print(table)
 
 
 @staff.command("remove")

@@ -86,6 +86,10 @@ class Chats:
         self._stands(chat, number, picture)
         return number
 
+    async def close(self) -> None:
+        """Return when nothing is left to store."""
+        await self._pictures.kept()
+
     async def remove(self, chat: int, numbers: Sequence[int]) -> None:
         """Remove messages. What is too old for that and is ours becomes the bare cover.
 
@@ -172,7 +176,7 @@ class Chats:
                     raise
         number, media_id = await send(picture.content)
         if media_id is not None:
-            await self._pictures.keep(picture, media_id)
+            self._pictures.keep(picture, media_id)
         return number, media_id
 
     async def _send(self, chat: int, lane: Lane, call: Callable[[], Awaitable[T]]) -> T:

@@ -40,6 +40,7 @@ class Pictures:
         self._fallback = fallback
         self._read: dict[str, Picture] = {}
         self._known: dict[str, str] = {}
+        self._keeping: set[asyncio.Task[None]] = set()
 
     async def named(self, name: str | None) -> Picture:
         """The picture of that name, or the fallback. Raises `Refused`."""
@@ -63,11 +64,21 @@ class Pictures:
                 self._known[picture.digest] = media_id
         return self._known.get(picture.digest)
 
-    async def keep(self, picture: Picture, media_id: str) -> None:
+    def keep(self, picture: Picture, media_id: str) -> None:
         """Remember the id that the platform gave; nothing is written when it is known."""
         if self._known.get(picture.digest) == media_id:
             return
         self._known[picture.digest] = media_id
+        task = asyncio.create_task(self._store(picture, media_id))  # no window waits for it
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)
+
+    async def kept(self) -> None:
+        """Return when every id is stored, or cannot be."""
+        if self._keeping:
+            await asyncio.wait(set(self._keeping))
+
+    async def _store(self, picture: Picture, media_id: str) -> None:
         try:
             await self._ids.put(self._channel, picture.digest, media_id)
         except Exception:  # it is uploaded again after the next start

@@ -410,6 +410,7 @@ class TelegramChannel:
         for task in self._aside:
             task.cancel()
         await asyncio.gather(*self._aside, return_exceptions=True)
+        await self._chats.close()
         for request in self._requests:
             await request.shutdown()
 

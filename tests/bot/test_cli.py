@@ -52,7 +52,7 @@ class Keyboard:
         }  # fmt: skip
         done = subprocess.run(
             [sys.executable, "-m", "bot", *words],
-            input=given, capture_output=True, text=True, timeout=60, cwd=self.folder,
+            input=given, capture_output=True, text=True, timeout=20, cwd=self.folder,
             env=environment, check=False,
         )  # fmt: skip
         said = Said(done.returncode, done.stdout, done.stderr)

@@ -14,7 +14,6 @@ from tests.bot.web.fakes import World, message, served
 
 CHROMIUM = Path("/usr/bin/chromium")
 EXIT = "https://bg.wikipedia.org/"
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's Chromium")
 
 
 @pytest.fixture

@@ -1,0 +1,437 @@
+"""One suite for every channel: what the shell may rely on, whatever the platform.
+
+A harness per channel shows what stands on her screen and lets her act, through what she would
+really have: the terminal's streams, HTTP to the web page, HTTP to a stand-in of Telegram.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import aiohttp
+import pytest
+
+from bot.channels.base import (
+    Channel,
+    Gone,
+    Incoming,
+    Outgoing,
+    OutgoingButton,
+    Refused,
+    SendError,
+    Throttled,
+    Unknown,
+    Unsent,
+)
+from bot.channels.console import ADDRESS, RULE, ConsoleChannel
+from bot.channels.web import WebChannel
+from dialogs import payload
+from dialogs.model import MediaKind, Position, Sent, Started, Tapped, Typed
+from tests.bot.channels.telegram_line import (
+    Clock,
+    MediaIds,
+    RecordingIntake,
+    draw,
+    eventually,
+    new_channel,
+    said,
+    screen,
+)  # fmt: skip
+from tests.standins.telegram import TOKEN, ApiError, Fault, TelegramStandIn
+
+LONGEST = Position("bg", "a" * 24, (("a", "12345678"), ("b", "12345678"), ("c", "1234567")))
+STRANGE = [
+    "<b>не</b> <script>alert(1)</script> &amp;",
+    "*не* _не_ [виж](tg://user?id=777000111) `x`",
+    '<a href="https://phish.example/">натисни</a> https://phish.example/',
+    "🙂👩‍👧 сърце ❤️",
+    "\u202eобратно\u202c \u200bнула\u200d ширина \u2066x\u2069",
+]
+IDS = ["markup", "markdown", "links", "emoji", "directions"]
+
+
+class Harness(Protocol):
+    """One channel with one woman before it."""
+
+    channel: Channel
+    intake: RecordingIntake
+    address: str
+    acknowledges: bool  # the platform asks again for what was not settled
+    media: bool
+
+    async def screen(self) -> list[str]:
+        """All messages that stand before her, the window first."""
+        ...
+
+    async def labels(self) -> list[str]: ...
+
+    async def taps(self, label: str, times: int = 1) -> None: ...
+
+    async def types(self, text: str) -> None: ...
+
+
+class Console:
+    """The terminal's two streams."""
+
+    acknowledges = media = False
+    address = ADDRESS
+
+    def __init__(self) -> None:
+        self.intake = RecordingIntake()
+        self.lines: asyncio.Queue[str | None] = asyncio.Queue()
+        self.out = io.StringIO()
+        self.channel = ConsoleChannel(self.lines, self.out)
+
+    @asynccontextmanager
+    async def open(self, _: Path) -> AsyncIterator[Console]:
+        running = asyncio.create_task(self.channel.run(self.intake))
+        await self.intake.receives(1)
+        self.intake.got.clear()
+        yield self
+        self.lines.put_nowait(None)
+        await running
+        await self.channel.close()
+
+    async def screen(self) -> list[str]:
+        frame = self.out.getvalue().rpartition(f"{RULE}\n")[2]
+        text, *rest = re.split(r"(?m)^» +", frame)
+        window = re.sub(r"(?m)\n+(^  .*\n)*^\[?.*\]? ?.*$\n?\Z", "", text) if "[" in text else text
+        return [*([window.strip("\n")] if window.strip() else []), *(s.rstrip("\n") for s in rest)]
+
+    async def labels(self) -> list[str]:
+        frame = self.out.getvalue().rpartition(f"{RULE}\n")[2]
+        marks = [mark.strip() for mark in re.findall(r"\[.\] ([^\[\n]+)", frame)]
+        return [line.strip() for line in frame.splitlines() if line.startswith("  ")] + marks
+
+    async def taps(self, label: str, times: int = 1) -> None:
+        labels = await self.labels()
+        number = str(labels.index(label) + 1)
+        for _ in range(times):
+            self.lines.put_nowait(f"{number}\n")
+
+    async def types(self, text: str) -> None:
+        self.lines.put_nowait(f"{text}\n")
+
+
+class Telegram:
+    """A chat in the stand-in of the Bot API."""
+
+    acknowledges = media = True
+
+    def __init__(self) -> None:
+        self.intake = RecordingIntake()
+        self.server = TelegramStandIn(now=Clock())
+
+    @asynccontextmanager
+    async def open(self, folder: Path) -> AsyncIterator[Telegram]:
+        draw(folder, "cover", "order")
+        await self.server.start()
+        self.channel = new_channel(self.server, folder, MediaIds(), Clock())
+        self.woman = self.server.woman()
+        self.address = str(self.woman.id)
+        running = asyncio.create_task(self.channel.run(self.intake))
+        await eventually(
+            lambda: (p := self.server.called("getUpdates")) and p[-1].params["timeout"] > 0
+        )
+        yield self
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await self.channel.close()
+        await self.server.stop()
+
+    async def screen(self) -> list[str]:
+        standing = self.woman.bot_messages
+        return [s.words for s in sorted(standing, key=lambda shown: not shown.photo)]
+
+    async def labels(self) -> list[str]:
+        return self.woman.buttons
+
+    async def taps(self, label: str, times: int = 1) -> None:
+        number = self.woman.taps(label)
+        update = next(u for u in self.server.updates if u["update_id"] == number)
+        for _ in range(times - 1):
+            self.server.push_raw(update)
+
+    async def types(self, text: str) -> None:
+        self.woman.types(text)
+
+
+CHANNELS: dict[str, Callable[[], Any]] = {"console": Console, "telegram": Telegram}
+
+
+@pytest.fixture(params=CHANNELS)
+async def her(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Harness]:
+    async with CHANNELS[request.param]().open(tmp_path) as harness:
+        yield harness
+
+
+# --- what she sees -------------------------------------------------------------------------
+
+
+async def show(her: Harness, message: Outgoing, window: str | None = None) -> str:
+    return await her.channel.show(her.address, message, window)
+
+
+async def test_a_window_is_edited_in_place_and_stays_one(her: Harness) -> None:
+    handle: str | None = None
+    for text in ("Едно", "Две", "Три"):
+        handle = await show(her, screen(text), handle)
+        assert await her.screen() == [text]
+
+
+async def test_the_same_window_twice_is_no_error(her: Harness) -> None:
+    handle = await show(her, screen("Едно"))
+    assert await show(her, screen("Едно"), handle) == handle
+    assert await her.screen() == ["Едно"]
+
+
+async def test_a_window_that_is_gone_is_replaced_by_one(her: Harness) -> None:
+    handle = await show(her, screen("Едно"))
+    await her.channel.remove(her.address, [handle])
+    assert await her.screen() == []
+    await show(her, screen("Две"), handle)
+    assert await her.screen() == ["Две"]
+
+
+async def test_the_cover_takes_content_and_marks_away(her: Harness) -> None:
+    handle = await show(her, screen("Защита"))
+    await show(her, Outgoing("Рецепта", "bg", cover=True), handle)
+    assert await her.screen() == ["Рецепта"]
+    assert await her.labels() == []
+
+
+async def test_a_message_of_her_case_stands_below_with_its_author(her: Harness) -> None:
+    await show(her, screen("Случай"))
+    await show(her, said("Тук съм.", author="Консултант"))
+    window, message = await her.screen()
+    assert window == "Случай"
+    assert re.fullmatch(r"Консултант:?\s+Тук съм\.", message)
+
+
+async def test_what_is_removed_is_gone_and_twice_is_no_error(her: Harness) -> None:
+    handles = [await show(her, screen("Случай")), await show(her, said("Тук съм."))]
+    for _ in range(2):
+        await her.channel.remove(her.address, handles)
+        assert await her.screen() == []
+    await her.channel.remove(her.address, [])
+
+
+async def test_a_sweep_is_no_error_and_leaves_what_is_known_removable(her: Harness) -> None:
+    handle = await show(her, screen("Случай"))
+    await her.channel.sweep(her.address, handle)
+    await her.channel.remove(her.address, [handle])
+    assert await her.screen() == []
+
+
+# --- limits --------------------------------------------------------------------------------
+
+
+async def test_the_longest_window_and_the_longest_message_are_taken(her: Harness) -> None:
+    limits = her.channel.limits
+    await show(her, screen("а" * limits.window))
+    await show(her, said("б" * limits.text))
+    window, message = await her.screen()
+    assert window == "а" * limits.window
+    assert message.endswith("б" * limits.text)
+
+
+async def test_the_most_buttons_with_the_longest_labels_and_payloads_are_taken(
+    her: Harness,
+) -> None:
+    limits = her.channel.limits
+    data = payload.pack(LONGEST)
+    assert len(data.encode()) >= limits.payload - 3
+    buttons = tuple(
+        OutgoingButton(f"{n:03}".ljust(limits.label, "ж"), data) for n in range(limits.buttons)
+    )
+    await show(her, screen("Много", choices=buttons, marks=()))
+    assert await her.labels() == [button.label for button in buttons]
+
+
+@pytest.mark.parametrize("text", STRANGE, ids=IDS)
+async def test_a_text_is_shown_letter_for_letter(her: Harness, text: str) -> None:
+    await show(her, screen(text))
+    await show(her, said(text))
+    window, message = await her.screen()
+    assert window == text
+    assert message == text
+
+
+# --- what she does -------------------------------------------------------------------------
+
+
+async def test_a_tap_brings_back_the_position_that_was_packed(her: Harness) -> None:
+    place = Position("tr", "order_when", (("b", "3"), ("m", "rse27")))
+    button = OutgoingButton("1. Кога?", payload.pack(place))
+    handle = await show(her, screen("Едно", choices=(button,)))
+    await her.taps("1. Кога?")
+    [got] = await her.intake.receives(1)
+    assert got.event == Tapped(place, fresh=True)
+    assert (got.channel, got.address) == (her.channel.name, her.address)
+    assert got.window == handle
+
+
+@pytest.mark.parametrize("text", [*STRANGE, "/close 7", "0", "7"], ids=[*IDS, "command", "0", "7"])
+async def test_what_she_types_arrives_letter_for_letter(her: Harness, text: str) -> None:
+    await her.types(text)
+    [got] = await her.intake.receives(1)
+    assert got.event == Typed(text)
+
+
+async def test_opening_the_line_is_told_with_its_code(her: Harness) -> None:
+    await her.types("/start k3f9x")
+    [got] = await her.intake.receives(1)
+    assert got.event == Started("k3f9x")
+
+
+async def test_two_deliveries_have_two_keys(her: Harness) -> None:
+    await her.types("едно")
+    await her.types("две")
+    got = await her.intake.receives(2)
+    assert [each.event for each in got] == [Typed("едно"), Typed("две")]
+    assert len({each.key for each in got}) == 2
+
+
+async def test_a_message_that_could_not_be_kept_ends_nothing(her: Harness) -> None:
+    def fails_once(_: Incoming, kept: asyncio.Future[None]) -> None:
+        kept.set_exception(OSError())
+        her.intake.keep = lambda _, kept: kept.set_result(None)
+
+    her.intake.keep = fails_once
+    await her.types("едно")
+    await her.intake.receives(2 if her.acknowledges else 1)
+    await her.types("две")
+    await eventually(lambda: her.intake.got[-1].event == Typed("две"))
+    if her.acknowledges:  # and what was not kept came again, as the same delivery
+        assert [each.event for each in her.intake.got[:2]] == [Typed("едно")] * 2
+        assert len({each.key for each in her.intake.got[:2]}) == 1
+
+
+async def test_nothing_of_it_stands_in_any_log(
+    her: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    await show(her, screen("Тайна защита"))
+    await show(her, said("Тайна дума"))
+    await her.types("тайна молба")
+    await her.intake.receives(1)
+    for trace in ("тайна", TOKEN, her.address if her.media else "\0"):
+        assert trace not in caplog.text.lower()
+
+
+async def test_after_closing_no_connection_is_open(tmp_path: Path) -> None:
+    async with Telegram().open(tmp_path) as her:
+        await show(her, screen("Едно"))
+    sessions = [request._http._session for request in her.channel._requests]
+    assert all(session is None or session.closed for session in sessions)
+    with pytest.raises(SendError):
+        await show(her, screen("Две"))
+
+
+# --- where the platform has it -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "event"),
+    [("photo", MediaKind.PHOTO), ("voice", MediaKind.VOICE), ("contact", MediaKind.CONTACT)],
+)
+async def test_a_medium_arrives_as_its_kind_alone(
+    kind: str, event: MediaKind, tmp_path: Path
+) -> None:
+    async with Telegram().open(tmp_path) as her:
+        her.woman.sends(kind, caption="това съм аз")
+        [got] = await her.intake.receives(1)
+        assert got.event == Sent(event)
+        assert "това съм аз" not in repr(got)
+
+
+async def test_the_same_delivery_twice_has_the_same_key(tmp_path: Path) -> None:
+    async with Telegram().open(tmp_path) as her:
+        her.intake.keep = lambda _, kept: kept.set_exception(OSError())
+        await show(her, screen("Едно"))
+        await her.taps("Кога?", times=2)
+        got = await her.intake.receives(2)
+        assert got[0].key == got[1].key
+
+
+@pytest.mark.parametrize(
+    ("fault", "verdict"),
+    [
+        (Fault("refuse", error=ApiError(403, "Forbidden: bot was blocked by the user")), Gone),
+        (Fault("refuse", error=ApiError(429, "Too Many Requests", retry_after=7)), Throttled),
+        (Fault("refuse", error=ApiError(400, "Bad Request: BUTTON_DATA_INVALID")), Refused),
+        (Fault("drop_after"), Unknown),
+        (Fault("html"), Unknown),
+    ],
+    ids=["blocked", "too many", "our fault", "answer lost", "not the platform"],
+)
+async def test_a_platforms_answer_becomes_a_verdict(
+    fault: Fault, verdict: type[SendError], tmp_path: Path
+) -> None:
+    async with Telegram().open(tmp_path) as her:
+        her.server.fail(Fault(fault.kind, "sendMessage", fault.status, fault.error))
+        with pytest.raises(verdict):
+            await show(her, said("Тук съм."))
+
+
+# --- the web: her page asks, and the same rules hold ----------------------------------------
+
+
+@pytest.fixture
+async def page(tmp_path: Path) -> AsyncIterator[Any]:
+    from tests.line import running_line
+
+    async with running_line(tmp_path) as line, aiohttp.ClientSession() as browser:
+        yield lambda **form: _post(browser, line.url, form)
+
+
+async def _post(browser: aiohttp.ClientSession, url: str, form: dict[str, str]) -> str:
+    headers = {"Origin": url, "X-Requested-With": "fetch"}
+    async with browser.post(f"{url}/", data=form, headers=headers) as answer:
+        assert answer.status in (200, 204)
+        return await answer.text()
+
+
+async def test_a_web_page_shows_one_window_however_often_it_asks(page: Any) -> None:
+    first, second = [re.sub(r'value="[^"]*"', "", await page(p="bg:danger")) for _ in range(2)]
+    assert first == second
+    assert first.count("<h1") <= 1
+
+
+@pytest.fixture
+def web() -> WebChannel:
+    return WebChannel(answer_seconds=1, acknowledge=0.05)
+
+
+class Line(RecordingIntake):
+    """What a page asks of the line beside the protocol."""
+
+    def here(self, channel: str, address: str) -> None:
+        """Nobody asks."""
+
+
+@pytest.mark.parametrize("text", STRANGE, ids=IDS)
+async def test_a_page_is_given_a_text_letter_for_letter(web: WebChannel, text: str) -> None:
+    async with web.listen(Line(), "a") as stream:  # type: ignore[arg-type]
+        web.seen("a", 0)
+        await web.show("a", screen(text), None)
+        shown = stream.get_nowait()
+        assert isinstance(shown, Outgoing)
+        assert json.loads(json.dumps(shown.text)) == text
+
+
+async def test_a_page_forgets_what_is_removed_twice_and_swept(web: WebChannel) -> None:
+    for _ in range(2):
+        await web.remove("a", ["window", "1"])
+        await web.sweep("a", None)
+    with pytest.raises(Unsent):
+        await web.show("a", said("Тук съм.", number=1), None)
+    await web.close()
