@@ -145,7 +145,8 @@ class DeskPages:
         """Says that something changed, never what; ends with the session."""
         async with self._parts.changes.listen() as changed:
             yield "retry: 2000\n\ndata: change\n\n"
-            while await visitor_of(self._parts, request, active=False):
+            # Shielded: a query cut off by a closed page leaves a connection that hangs the exit.
+            while await asyncio.shield(visitor_of(self._parts, request, active=False)):
                 try:
                     await asyncio.wait_for(changed.wait(), HEARTBEAT)
                 except TimeoutError:

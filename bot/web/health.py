@@ -21,7 +21,7 @@ def health_routes(parts: WebParts) -> list[BaseRoute]:
     async def health(_: Request) -> Response:
         try:
             async with asyncio.timeout(PATIENCE):
-                states = dict(await parts.health())
+                states = dict(await asyncio.shield(parts.health()))  # a query is never cut off
         except Exception:  # whatever it is, the answer is that we are not well
             states = {"health": False}
         good = all(states.values())

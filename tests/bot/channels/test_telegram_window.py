@@ -507,4 +507,4 @@ async def test_a_changed_picture_is_another_picture(line: Line) -> None:
     await line.channel.close()
     line.channel = new_channel(line.server, line.pictures, line.media, line.clock)
     await shows(line, line.server.woman(), screen("а"))
-    assert len(line.media.ids) == 2
+    await eventually(lambda: len(line.media.ids) == 2)
