@@ -140,6 +140,7 @@ def _joined(
         on_gone=gone,
         kept=lambda who: handover.kept_handles(who),
     )
+
     async def noticed(who: Who) -> None:
         await conversation.case_changed(who)
 

@@ -360,6 +360,7 @@ def add_staff(
     alias: Annotated[str, typer.Option(help="How women see her; the role when left out.")] = "",
 ) -> None:
     """Invite somebody by a link that works once. Example: phen staff add maria --role consultant"""
+
     async def invite(phen: Phen) -> str:
         token = await phen.accounts.invite(login, role, alias)
         return f"{phen.settings.address}/invite#{token}"
@@ -381,6 +382,7 @@ def list_staff() -> None:
 @staff.command("remove")
 def remove_staff(login: str) -> None:
     """Freeze an account and end its sessions. Example: phen staff remove maria"""
+
     async def freeze(phen: Phen) -> bool:
         return await phen.accounts.freeze(login)
 

@@ -20,6 +20,7 @@ from dialogs.model import (
     MAX_CHOICES,
     MEET,
     MISS_SLOT,
+    OUTSIDE_SLOT,
     PAGE_SLOT,
     PLACE_SLOT,
     SOURCE_LANGUAGE,
@@ -154,7 +155,7 @@ def _typed(content: Content, here: Position, text: str, fresh: bool) -> Step:
     if word == _HIDE_DIGIT:
         return _hidden(here)
     if word == _DANGER_DIGIT or match.is_danger(content, text):
-        return _go(content, Position(here.language, DANGER))
+        return _go(content, _to_danger(content, here))
     shown = screen(content, here)
     choices = {str(number): button for number, button in enumerate(shown.choices, start=1)}
     if word in choices:
@@ -317,16 +318,35 @@ def _marks(content: Content, node: Node, position: Position) -> tuple[tuple[Mark
     back = content.parents.get(node.id, START)
     targets = (
         (Mark.BACK, _moved(content, position, node, back)),
-        (Mark.HOME, Position(position.language, _home_for(node))),
-        (Mark.DANGER, Position(position.language, DANGER)),
+        (Mark.HOME, Position(position.language, _home_for(node, position))),
+        (Mark.DANGER, _to_danger(content, position)),
         (Mark.HIDE, Position(position.language, HIDE)),
     )
     return tuple((mark, Button(f"mark.{mark.value}", to)) for mark, to in targets)
 
 
-def _home_for(node: Node) -> NodeId:
+def _home_for(node: Node, position: Position) -> NodeId:
     """Before she has said that she can read now, home is the cover."""
-    return START if node.topic == GATE_TOPIC else HOME
+    return START if _is_outside(node, position) else HOME
+
+
+def _is_outside(node: Node, position: Position) -> bool:
+    return node.topic == GATE_TOPIC or position.answer(OUTSIDE_SLOT) is not None
+
+
+def _to_danger(content: Content, position: Position) -> Position:
+    """112 is open to everybody; who comes from outside the gate stays outside."""
+    is_outside = _is_outside(content.nodes[position.node], position)
+    danger = Position(position.language, DANGER)
+    return danger.with_answer(OUTSIDE_SLOT, "1") if is_outside else danger
+
+
+def _to_the_gate(content: Content, position: Position, go: NodeId) -> Position:
+    """The gate before a page that lies behind it; the page's topic is opened after it."""
+    gate = next(n.id for n in content.nodes.values() if n.kind is NodeKind.LANGUAGES)
+    topic = content.topics[content.nodes[go].topic]
+    code = link_code(topic.id) if topic.entry is not None else None
+    return Position(position.language, gate).with_answer(LINK_SLOT, code)
 
 
 def _choices(content: Content, node: Node, position: Position) -> tuple[Button, ...]:
@@ -354,6 +374,9 @@ def _button(content: Content, node: Node, choice: Choice, position: Position) ->
 def _moved(content: Content, position: Position, node: Node, go: NodeId) -> Position:
     """Answers go along within a topic, and are left behind where it ends."""
     if content.nodes[go].topic != node.topic:
+        behind = content.nodes[go].kind is not NodeKind.HIDE
+        if behind and position.answer(OUTSIDE_SLOT) is not None:
+            return _to_the_gate(content, position, go)
         return Position(position.language, go)
     return position.to(go).with_answer(PAGE_SLOT, None).with_answer(MISS_SLOT, None)
 
@@ -412,7 +435,7 @@ def _is_answer(content: Content, slot: str, value: str) -> bool:
         return value in content.places
     if slot == PAGE_SLOT:
         return value.isdigit() and len(value) <= 2
-    if slot == MISS_SLOT:
+    if slot in (MISS_SLOT, OUTSIDE_SLOT):
         return value == "1"
     if slot == LINK_SLOT:
         return _linked(content, SOURCE_LANGUAGE, value) is not None

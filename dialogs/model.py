@@ -34,6 +34,8 @@ PAGE_SLOT = "g"
 """The answer slot that holds the page of a long list of choices."""
 TOPIC_SLOT = "t"
 """The answer slot that holds what she wants to talk about."""
+OUTSIDE_SLOT = "o"
+"""The answer slot that says: she came to 112 without passing the gate."""
 MISS_SLOT = "e"
 """The answer slot that counts what was typed and not understood."""
 

@@ -26,8 +26,8 @@ _SCHEMAS = Path(__file__).parent / "schema"
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=MAX_NODE_ID)]
 FactName = Annotated[str, StringConstraints(pattern=r"^[A-Z]+-[0-9]+$")]
 Answer = Annotated[str, StringConstraints(pattern=r"^[0-9a-z]{1,8}$")]
-Slot = Annotated[str, StringConstraints(pattern=r"^[a-cfh-ln-z]$")]
-"""One letter; d, e, g and m are the engine's own (deep link, misses, page, municipality)."""
+Slot = Annotated[str, StringConstraints(pattern=r"^[a-cfh-lnp-z]$")]
+"""One letter; d, e, g, m and o are the engine's own (link, misses, page, place, outside)."""
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 

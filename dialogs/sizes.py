@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from dialogs import links
 from dialogs.model import (
+    DANGER,
     MISS_SLOT,
+    OUTSIDE_SLOT,
     PAGE_SLOT,
     PLACE_SLOT,
     START,
@@ -40,6 +42,7 @@ def carried(content: Content) -> Mapping[NodeId, Mapping[str, str]]:
     found: dict[NodeId, dict[str, str]] = {
         node.id: _asked(content, node) for node in content.nodes.values()
     }
+    found[DANGER][OUTSIDE_SLOT] = "1"
     for node_id in ("not_understood", "not_understood_again"):
         if node_id in found:
             found[node_id][MISS_SLOT] = "1"

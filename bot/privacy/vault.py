@@ -245,7 +245,9 @@ def _read_master(path: Path) -> bytes:
         mode = path.stat().st_mode
         content = path.read_bytes()
     except FileNotFoundError:
-        raise VaultError("The master key file is missing; restore it, or begin a new line with `phen migrate`.") from None
+        raise VaultError(
+            "The master key file is missing; restore it, or begin a new line with `phen migrate`."
+        ) from None
     except OSError:
         raise VaultError("The master key file cannot be read; check who owns it.") from None
     if mode & (stat.S_IRWXG | stat.S_IRWXO):

@@ -178,8 +178,8 @@ nodes:
     text: Тази страница чака проверка. Обади се на {TEL-01}.
   - id: error
     text: Грешката е наша. Опитай пак.
-  - id: out_of_hours
-    text: Сега няма човек.
+  - id: case_ended
+    text: Разговорът приключи.
   - id: no_receptions
     text: Още няма дата.
 """

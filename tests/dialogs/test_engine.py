@@ -143,21 +143,32 @@ def test_every_screen_reached_by_tapping_is_safe_and_has_at_most_four_choices() 
 
 
 def test_nobody_reaches_a_topic_without_passing_the_gate() -> None:
-    """From the cover, every way leads through the question whether she can read now."""
-    queue, seen = [engine.cover("bg")], set()
+    """From the cover every way, by 112 too, leads through "can you read now"."""
+    cry = engine.step(CONTENT, COVER, Typed("помощ, той идва")).position
+    queue, seen = [COVER, cry], set()
     while queue:
         position = queue.pop()
         if position in seen:
             continue
         seen.add(position)
-        node = CONTENT.nodes[position.node]
         step = engine.step(CONTENT, position, Tapped(position))
-        if any(isinstance(e, Arrive) for e in step.effects) or node.id == DANGER:
+        if any(isinstance(e, Arrive) for e in step.effects):
             continue
         screen = shown(step)
         if screen is not None:
-            assert node.topic == engine.GATE_TOPIC, node.id
-            queue += [b.to for b in screen.choices]
+            topic = CONTENT.nodes[screen.position.node].topic
+            assert topic in (engine.GATE_TOPIC, "danger"), screen.position
+            queue += [b.to for b in [*screen.choices, *(b for _, b in screen.marks)]]
+    assert {p.node for p in seen} >= {DANGER, "danger_here", "gate_alone", "inside"}
+
+
+def test_who_comes_to_112_from_outside_finds_the_page_she_wanted_behind_the_gate() -> None:
+    cry = engine.step(CONTENT, COVER, Typed("помощ, той идва"))
+    child = next(b.to for b in shown(cry).choices if b.to.node == "danger_child")
+    talk = engine.screen(CONTENT, child).choices[-1].to
+    assert talk.node == "gate_language"
+    inside = Position("bg", "inside", talk.answers)
+    assert engine.step(CONTENT, COVER, Tapped(inside)).position.node == "talk"
 
 
 def test_a_tap_on_an_old_window_opens_the_cover() -> None:
