@@ -139,6 +139,7 @@ def _joined(
         on_idle=lambda who: conversation.idle(who),
         on_gone=gone,
         kept=lambda who: handover.kept_handles(who),
+        removed=lambda who, handles: handover.removed(who, handles),
     )
 
     async def noticed(who: Who) -> None:

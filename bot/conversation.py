@@ -19,6 +19,7 @@ from bot.channels.base import Channel, Incoming, Outgoing
 from bot.delivery import Delivery
 from bot.handover import Handover
 from bot.privacy.redact import EventLog
+from bot.privacy.vault import VaultError
 from bot.storage.records import Case, CaseClosed, CaseState
 from bot.storage.store import Store
 from bot.texts import Texts
@@ -62,6 +63,8 @@ URGENT_SECONDS = 1.0
 FORGET_AGAIN_SECONDS = 5.0
 _STORES = (NodeKind.OPEN_CASE, NodeKind.END_CASE, NodeKind.FORGET)
 
+_OUR_FAULT = (LookupError, ValueError, TypeError, AttributeError, AssertionError, VaultError)
+"""What fails once fails always: handed over again it would only stand in the way of others."""
 CASE_ENDED = "case_ended"
 """The node that says that her case has ended."""
 
@@ -217,14 +220,22 @@ class Conversation:
             except Exception as error:  # one message's fault never ends her line
                 log.failed("not_handled", error)
                 self._apologise(who, incoming)
-                if not settled.done():
-                    settled.set_exception(NotHandled())  # the error itself may hold her words
-                    settled.exception()
+                self._give_back(settled, error)
             else:
                 if not settled.done():
                     settled.set_result(None)
         line.worker = None
         self._lines.pop(who, None)
+
+    def _give_back(self, settled: asyncio.Future[None], error: Exception) -> None:
+        """It may be handed over again, unless that would fail in the same way for ever."""
+        if settled.done():
+            return
+        if isinstance(error, _OUR_FAULT):
+            log.alarm("set_aside", error)
+            return settled.set_result(None)
+        settled.set_exception(NotHandled())  # the error itself may hold her words
+        settled.exception()
 
     def _is_urgent(self, incoming: Incoming) -> bool:
         """112 and *hide*: they need no database."""
@@ -260,6 +271,8 @@ class Conversation:
 
     async def _handle(self, who: Who, incoming: Incoming) -> None:
         """Normalise, step, commit, send."""
+        if incoming.handle is not None:
+            self._windows.heard(who, incoming.handle)  # hide takes it along from now on
         case = await self._case_she_writes_in(who, incoming)
         here = self._where(who, incoming, case)
         step = self._step(here, incoming, case)

@@ -19,6 +19,7 @@ from bot.channels.base import (
 )
 from bot.live import Changes
 from bot.privacy.redact import EventLog
+from bot.privacy.retention import IN_HER_CHAT
 from bot.storage.records import Author, CaseMessage, Due, MessageState
 from bot.storage.store import Store
 from bot.texts import Texts
@@ -28,7 +29,6 @@ from dialogs.model import CASE, Content, Language, Position
 
 MAX_ATTEMPTS = 6
 POLL_SECONDS = 5.0
-KEEP_IN_CHAT = timedelta(hours=23)
 _FIRST_PAUSE = timedelta(seconds=2)
 
 log = EventLog("delivery")
@@ -165,7 +165,9 @@ class Delivery:
             await self._on_notice(who)
 
     async def _hold(self, due: Due) -> None:
-        await self._store.set_present(due.case_id, False)
+        window = self._windows.get(Who(due.channel, due.address))
+        if window is None or not window.open:  # else she is back already
+            await self._store.set_present(due.case_id, False)
         await self._store.postpone(due.outbox_id, self._now())
 
     async def _again(self, due: Due) -> None:
@@ -197,6 +199,5 @@ class Delivery:
 
 async def remove_old(store: Store, windows: Windows, now: datetime) -> None:
     """Take messages of cases out of chats a day after they were sent, while it is possible."""
-    for channel, address, handles in await store.old_handles(now - KEEP_IN_CHAT):
-        windows.remove(Who(channel, address), handles)
-        await store.drop_handles(channel, address, handles)
+    for channel, address, handles in await store.old_handles(now - IN_HER_CHAT):
+        windows.remove_old(Who(channel, address), handles)

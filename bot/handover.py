@@ -26,6 +26,8 @@ WAITING_NOTICES: tuple[tuple[timedelta, TextId], ...] = (
 )
 AT_ONCE = 0.5
 """Seconds that she waits for the last trace to go; then it goes without her, see `tick`."""
+UNANSWERED = timedelta(hours=72)
+"""How long a case that nobody has claimed waits; a claimed one is closed after `SILENCE`."""
 _ALIAS_TRIES = 20
 _ALIAS_WORDS = ("alias.first", "alias.second")
 
@@ -124,8 +126,12 @@ class Handover:
         return handles
 
     async def kept_handles(self, who: Who) -> list[Handle]:
-        """The messages of her case that stand in her chat; each is given once."""
-        return await self._store.take_handles(who.channel, who.address)
+        """The messages of her case that stand in her chat."""
+        return await self._store.kept_handles(who.channel, who.address)
+
+    async def removed(self, who: Who, handles: Sequence[Handle]) -> None:
+        """These messages of her case stand in her chat no more."""
+        await self._store.drop_handles(who.channel, who.address, handles)
 
     async def tick(self) -> None:
         """Let time pass: honest waiting messages, and the close of a silent case.
@@ -139,6 +145,8 @@ class Handover:
                 with contextlib.suppress(CaseClosed):  # since it was read
                     await self._tell_waiting(case, now)
         for case in await self._store.silent_cases(now - SILENCE):
+            if case.state is CaseState.WAITING and now - case.last_woman_at < UNANSWERED:
+                continue  # written on a Friday evening, it is read on Monday
             notice = self._texts.say(case.language, "notice.silent_closed")
             await self._store.close_case(case.id, notice, f"silent:{case.id}")
             self._changes.notify()

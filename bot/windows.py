@@ -77,8 +77,9 @@ class Window:
 class Windows:
     """All windows of this process.
 
-    `on_idle` is told when a window has been left alone, `kept` gives (once) the case messages
-    of a chat that are still to be removed, `on_gone` is told when she has left the line.
+    `on_idle` is told when a window has been left alone, `kept` gives the case messages that
+    still stand in a chat and `removed` is told which went, `on_gone` is told when she has
+    left the line.
     """
 
     def __init__(
@@ -89,14 +90,16 @@ class Windows:
         on_idle: Callable[[Who], None],
         on_gone: Callable[[Who], Awaitable[None]],
         kept: Callable[[Who], Awaitable[Sequence[Handle]]],
+        removed: Callable[[Who, Sequence[Handle]], Awaitable[None]],
     ) -> None:
         self._channels = channels
         self._timing = timing
         self._on_idle = on_idle
         self._on_gone = on_gone
         self._kept = kept
+        self._removed = removed
         self._windows: dict[Who, Window] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
 
     def get(self, who: Who) -> Window | None:
         return self._windows.get(who)
@@ -210,8 +213,19 @@ class Windows:
 
     def remove(self, who: Who, handles: Sequence[Handle]) -> None:
         """Remove messages from her chat, beside the line: nobody waits for it."""
+        if (window := self._windows.get(who)) is not None:
+            window.said = [handle for handle in window.said if handle not in handles]
         if handles:
             self._spawn(self._remove(who, list(handles)))
+
+    def remove_old(self, who: Who, handles: Sequence[Handle]) -> None:
+        """Remove stored messages of a case whose time in the chat is over."""
+        self._spawn(self._remove_stored(who, handles))
+
+    def heard(self, who: Who, handle: Handle) -> None:
+        """What she wrote stands in her chat; it goes with the case, whatever becomes of it."""
+        window = self._window(who)
+        window.said.append(handle)
 
     async def settled_for(self, who: Who) -> None:
         """Return when nothing is on its way to this chat."""
@@ -281,7 +295,7 @@ class Windows:
             window.worker = None
             self._drop_if_spent(who, window)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -400,27 +414,44 @@ class Windows:
         except Exception as error:  # the database is away: what memory knows goes at least
             log.failed("kept_unknown", error)
             kept = []
-        await self._remove(who, list(dict.fromkeys([*said, *kept])))
+        await self._remove_stored(who, list(dict.fromkeys([*said, *kept])))
 
-    async def _remove(self, who: Who, handles: Sequence[Handle]) -> None:
-        if handles:
-            await self._insist(lambda: self._channels[who.channel].remove(who.address, handles))
+    async def _remove_stored(self, who: Who, handles: Sequence[Handle]) -> None:
+        """Remove, and only then forget: a restart in between finds what still stands there."""
+        if not handles or not await self._remove(who, handles):
+            return
+        try:
+            await self._removed(who, handles)
+        except Exception as error:  # then they are removed once more, which is no error
+            log.failed("kept_unknown", error)
+
+    async def _remove(self, who: Who, handles: Sequence[Handle]) -> bool:
+        channel = self._channels[who.channel]
+        return not handles or await self._insist(lambda: channel.remove(who.address, handles))
 
     async def _sweep(self, who: Who, newest: Handle | None) -> None:
-        await self._insist(lambda: self._channels[who.channel].sweep(who.address, newest))
+        channel = self._channels[who.channel]
+        await self._insist(lambda: channel.sweep(who.address, newest))
 
-    async def _insist(self, call: Callable[[], Awaitable[None]]) -> None:
-        """Remove, and go on trying: what stays in the chat can be read by another."""
+    async def _insist(self, call: Callable[[], Awaitable[None]]) -> bool:
+        """Remove, and go on trying: what stays in the chat can be read by another.
+
+        False when the platform was away for too long.
+        """
         loop = asyncio.get_running_loop()
         until = loop.time() + self._timing.cover_give_up
         while loop.time() < until:
             try:
-                return await call()
+                await call()
             except (Throttled, Unsent, Unknown) as error:
                 pause = error.seconds if isinstance(error, Throttled) else self._timing.retry
                 await asyncio.sleep(pause)
             except Exception as error:
-                return log.failed("not_removed", error)
+                log.failed("not_removed", error)
+                return True
+            else:
+                return True
+        return False
 
 
 def _is_spent(window: Window) -> bool:

@@ -15,8 +15,8 @@ TEXT_DAYS = 2
 """A closed case's text goes at the end of the next day: within 48 hours of the close."""
 CASE_AFTER_CLOSE = timedelta(days=7)
 """Then nothing says any more that this address had a case."""
-IN_HER_CHAT = timedelta(hours=24)
-"""A case's messages are removed from her chat when they are as old as this."""
+IN_HER_CHAT = timedelta(hours=23)
+"""A case's messages leave her chat within a day: the clock that looks ticks every ten minutes."""
 HANDLES = timedelta(hours=48)
 """Telegram deletes nothing older: until then a removal that failed can be tried again."""
 AUDIT = timedelta(days=90)

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.privacy.vault import KeyDestroyed, Tampered
 from bot.storage.messages import enqueue
 from bot.storage.part import Part, log, new_id
-from bot.storage.records import Author, Due, MessageState
+from bot.storage.records import Due, MessageState
 from bot.storage.tables import cases, handles, messages, outbox
 
 _SETTLED = (MessageState.SENT, MessageState.UNKNOWN, MessageState.FAILED)
@@ -101,21 +101,6 @@ class Outbox(Part):
                 change.values(sending=False, due_at=until, attempts=outbox.c.attempts + 1)
             )
 
-    async def seen(self, case_id: str, number: int) -> None:
-        """She has everything up to that number on her screen: it is never sent again."""
-        for_her = (
-            messages.c.case_id == case_id,
-            messages.c.number <= number,
-            messages.c.author.in_((Author.CONSULTANT, Author.SYSTEM)),
-        )
-        async with self._database.write() as connection:
-            await connection.execute(
-                outbox.delete().where(outbox.c.case_id == case_id, outbox.c.number <= number)
-            )
-            await connection.execute(
-                messages.update().where(*for_her).values(state=MessageState.SENT)
-            )
-
     async def due_count(self, case_id: str) -> int:
         """How many messages wait to be sent to her."""
         query = select(func.count()).where(outbox.c.case_id == case_id)
@@ -159,12 +144,10 @@ class Handles(Part):
         sealed = self._vault.seal("handle", "handles", "handle", row, handle.encode())
         return {"id": row, "case_id": case_id, "handle": sealed, "at": self._now()}
 
-    async def take_handles(self, channel: str, address: str) -> list[str]:
-        """All handles of this address, oldest first; they are forgotten here."""
-        async with self._database.write() as connection:
-            found = await self._handles_of(connection, channel, address)
-            await _delete_handles(connection, list(found))
-        return list(found.values())
+    async def kept_handles(self, channel: str, address: str) -> list[str]:
+        """All handles of this address, oldest first."""
+        async with self._database.read() as connection:
+            return list((await self._handles_of(connection, channel, address)).values())
 
     async def drop_handles(self, channel: str, address: str, gone: Sequence[str]) -> None:
         """Forget these handles: they were removed from her chat."""

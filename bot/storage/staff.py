@@ -121,10 +121,6 @@ class Staff(Part):
                 hers = cases.c.claimed_by == staff_id
                 await connection.execute(cases.update().where(hers, OPEN).values(**waits))
 
-    async def set_alias(self, staff_id: str, alias: str) -> None:
-        """The name under which she is shown to a woman."""
-        await self._update_staff(staff.c.id == staff_id, alias=alias)
-
     async def _member(self, *conditions: Any) -> StaffMember | None:
         async with self._database.read() as connection:
             row = (await connection.execute(select(staff).where(*conditions))).one_or_none()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -51,7 +51,11 @@ def made(timing: Timing = QUICK) -> World:
 
     async def kept(who: Who) -> list[Handle]:
         await asyncio.sleep(0)
-        return world.kept.pop(who, [])
+        return list(world.kept.get(who, []))
+
+    async def removed(who: Who, handles: Sequence[Handle]) -> None:
+        await asyncio.sleep(0)
+        world.kept[who] = [one for one in world.kept.get(who, []) if one not in handles]
 
     windows = Windows(
         {"paper": channel},
@@ -59,6 +63,7 @@ def made(timing: Timing = QUICK) -> World:
         on_idle=lambda who: world.idle.append(who),
         on_gone=on_gone,
         kept=kept,
+        removed=removed,
     )
     world = World(channel, windows)
     return world

@@ -237,6 +237,7 @@ class Web:
         self.channel = self.world.channel
         self.window: Screen | None = None
         self.messages: dict[int, str] = {}
+        self.fences: set[str] = set()
 
     @asynccontextmanager
     async def open(self, _: Path) -> AsyncIterator[Web]:
@@ -268,6 +269,7 @@ class Web:
             case "cover":
                 self.window = None
             case "wipe":
+                self.fences.update(n for n in data["n"] if n.startswith("fence"))
                 self.window = None if data["all"] else self.window
                 self.messages = {
                     n: text for n, text in self.messages.items() if str(n) not in data["n"]
@@ -276,13 +278,19 @@ class Web:
                 self.messages[data["n"]] = f"{data['author']} {data['text']}".strip()
                 await self.page.post(f"{self.url}seen", data={"n": str(data["n"])})
 
+    async def _up_to_date(self) -> None:
+        """What went down the stream before now is on the page."""
+        fence = f"fence {len(self.fences)}"
+        await self.channel.remove(self.address, [fence])
+        await eventually(lambda: fence in self.fences)
+
     async def screen(self) -> list[str]:
-        await asyncio.sleep(0.05)
+        await self._up_to_date()
         window = ["\n\n".join(self.window.paragraphs)] if self.window else []
         return [*window, *self.messages.values()]
 
     async def labels(self) -> list[str]:
-        await asyncio.sleep(0.05)
+        await self._up_to_date()
         return list(self.window.buttons) if self.window else []
 
     async def taps(self, label: str, times: int = 1) -> None:

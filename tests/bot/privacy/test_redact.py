@@ -221,8 +221,8 @@ def test_what_is_not_meant_for_the_log_fails_a_test_and_is_dropped_in_production
 
 
 def test_an_id_that_poses_as_a_count_is_cut(out: io.StringIO) -> None:
-    EventLog("telegram").event("gone", count=7301999555, age=-7301999555.0)
-    assert lines(out) == [f"INFO telegram gone count={redact.LARGEST} age=-999999"]
+    EventLog("telegram").event("group_left", count=7301999555, age=-7301999555.0)
+    assert lines(out) == [f"INFO telegram group_left count={redact.LARGEST} age=-999999"]
 
 
 def test_a_quiet_level_is_kept() -> None:

@@ -272,17 +272,6 @@ async def test_nothing_leaves_while_she_is_away_even_if_it_was_about_to(store: S
     assert await store.due(NOON) == []
 
 
-async def test_what_she_has_seen_is_never_sent_again(store: Store) -> None:
-    case = await opened(store)
-    for n in (1, 2, 3):
-        await store.add_notice(case.id, f"{n}", f"{n}")
-    await store.add_from_woman(case.id, WORDS, "k")
-    await store.seen(case.id, 2)
-    assert [d.message.number for d in await store.due(NOON)] == [3]
-    kept = [MessageState.SENT, MessageState.SENT, MessageState.DUE, MessageState.KEPT]
-    assert await states(store, case) == kept
-
-
 async def test_a_send_cut_off_by_a_crash_is_parked_until_the_desk_decides(store: Store) -> None:
     case = await opened(store)
     for n in (1, 2):
@@ -322,8 +311,9 @@ async def test_handles_are_taken_once_and_old_ones_are_named(store: Store, clock
     await store.add_handles("gone", ["14"])
     assert await store.old_handles(clock()) == [("telegram", ADDRESS, ["11", "12"])]
     await store.drop_handles("telegram", ADDRESS, ["11"])
-    assert sorted(await store.take_handles("telegram", ADDRESS)) == ["12", "13"]
-    assert await store.take_handles("telegram", ADDRESS) == []
+    assert sorted(await store.kept_handles("telegram", ADDRESS)) == ["12", "13"]
+    await store.drop_handles("telegram", ADDRESS, ["12", "13"])
+    assert await store.kept_handles("telegram", ADDRESS) == []
 
 
 # --- at rest ---------------------------------------------------------------------------------
