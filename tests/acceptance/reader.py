@@ -16,7 +16,7 @@ from bot.channels import telegram
 from bot.channels.base import Outgoing
 from bot.texts import open_content
 from dialogs import engine, payload
-from dialogs.model import DANGER, HIDE, HOME, START, Content, NodeKind, Position
+from dialogs.model import DANGER, HIDE, HOME, START, Content, NodeKind, Position, Tapped
 from tests.standins.telegram import Shown, TelegramStandIn
 from tests.standins.woman import Woman
 
@@ -37,7 +37,9 @@ def _landing(content: Content, to: Position) -> Position | None:
     match node.kind:
         case NodeKind.HIDE | NodeKind.OPEN_CASE | NodeKind.END_CASE:
             return None
-        case NodeKind.ARRIVE | NodeKind.FORGET:
+        case NodeKind.ARRIVE:
+            return engine.step(content, to, Tapped(to)).position
+        case NodeKind.FORGET:
             return engine.screen(content, Position(to.language, node.go or HOME)).position
         case _:
             return engine.screen(content, to).position

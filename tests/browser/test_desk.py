@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.browser import eyes
 from tests.browser.people import DESK, EXIT, PHONE, Colleague, Watch, Woman, logs_in, watched
@@ -191,6 +192,35 @@ async def test_the_chat_can_be_walked_by_keyboard_alone(browser: Browser, line: 
         await eyes.tabs_to(page, "Скрий")
         await page.keyboard.press("Enter")
         await page.wait_for_url(EXIT)
+
+
+async def test_a_slow_answer_does_not_pull_the_note_that_is_being_written_into_the_reply(
+    browser: Browser, line: Line, room: Room
+) -> None:
+    desk, arrived = room.maria_page, asyncio.Event()
+
+    async def slow(route: Route) -> None:
+        await arrived.wait()
+        await route.continue_()
+
+    async with woman_at(browser, line) as (her, _, _):
+        await her.passes_the_gate()
+        await her.calls_a_person()
+        await room.maria.claims()
+        await desk.route("**/reply", slow)
+        await desk.locator("#reply").fill("До нея.")
+        await desk.keyboard.press("Control+Enter")
+        await desk.locator(".note-box summary").click()
+        await desk.locator("#note").focus()
+        await desk.keyboard.type("Само ")
+        arrived.set()
+        await expect(desk.locator("#reply")).to_have_value("")
+        await desk.keyboard.type("за нас.")
+        await expect(desk.locator("#note")).to_have_value("Само за нас.")
+        await expect(her.heard("До нея.")).to_have_count(1)
+        await desk.unroute("**/reply")
+        await room.maria.closes()
+    await start_over(room, line)
 
 
 async def test_the_desk_can_be_walked_by_keyboard_alone(

@@ -191,7 +191,9 @@ async function send(form) {
   } catch { problem(button.dataset.lost); }
   button.disabled = false;
   button.textContent = label;
-  box.focus();
+  // Who writes a note by now must not find herself in the answer to the woman.
+  const nowhere = [null, document.body, button].includes(document.activeElement);
+  if (nowhere) box.focus();
 }
 
 /* --- sound and title: they say that something is there, never what --- */
