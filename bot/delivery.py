@@ -134,7 +134,7 @@ class Delivery:
             except Exception as error:  # the window still knows it, and removes it when covered
                 log.failed("delivery_failed", error)
 
-        later = partial(self._store.postpone, due.outbox_id)
+        later = partial(self._store.postpone, due.outbox_id, failed=False)
         settle = partial(self._store.settle, due.outbox_id)
         try:
             message = await self._message(due.channel, due.language, due.message)
@@ -168,7 +168,7 @@ class Delivery:
         window = self._windows.get(Who(due.channel, due.address))
         if window is None or not window.open:  # else she is back already
             await self._store.set_present(due.case_id, False)
-        await self._store.postpone(due.outbox_id, self._now())
+        await self._store.postpone(due.outbox_id, self._now(), failed=False)
 
     async def _again(self, due: Due) -> None:
         if not self._channels[due.channel].limits.keeps_window:

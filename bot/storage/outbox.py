@@ -93,13 +93,15 @@ class Outbox(Part):
         async with self._database.write() as connection:
             await _settle(connection, outbox.c.id == outbox_id, state)
 
-    async def postpone(self, outbox_id: int, until: datetime) -> None:
-        """Nothing arrived: try again from `until` on. What follows in the case waits, too."""
+    async def postpone(self, outbox_id: int, until: datetime, *, failed: bool = True) -> None:
+        """Nothing arrived: try again from `until` on. What follows in the case waits, too.
+
+        Not `failed`: it was held or told to pause, which is no attempt.
+        """
         change = outbox.update().where(outbox.c.id == outbox_id)
+        attempts = outbox.c.attempts + int(failed)
         async with self._database.write() as connection:
-            await connection.execute(
-                change.values(sending=False, due_at=until, attempts=outbox.c.attempts + 1)
-            )
+            await connection.execute(change.values(sending=False, due_at=until, attempts=attempts))
 
     async def due_count(self, case_id: str) -> int:
         """How many messages wait to be sent to her."""

@@ -254,6 +254,9 @@ async def test_messages_leave_in_order_and_one_case_does_not_hold_up_another(
     assert [d.address for d in await store.due(NOON)] == ["2"]
     (again, _) = await store.due(clock.forward(minutes=1))
     assert (again.message.text, again.attempts) == ("one 1", 1)
+    await store.postpone(again.outbox_id, clock(), failed=False)
+    (held, _) = await store.due(clock())
+    assert held.attempts == 1, "what was only held has not failed"
     await store.settle(again.outbox_id, MessageState.SENT)
     assert {d.message.text for d in await store.due(clock())} == {"one 2", "two"}
     assert await states(store, one) == [MessageState.SENT, MessageState.DUE]
