@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test setup check bench messages lock pictures
+.PHONY: run test setup check messages lock
 run: setup
 	$(BIN)/phen demo
 
