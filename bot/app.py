@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 
 from bot.channels.base import Channel, Unauthorised
 from bot.channels.telegram import Profile, TelegramChannel
+from bot.channels.viber import ViberChannel
 from bot.channels.web import WebChannel
 from bot.conversation import Conversation
 from bot.delivery import Delivery, remove_old
@@ -24,6 +25,7 @@ from bot.demo import Demo
 from bot.desk.accounts import Accounts
 from bot.desk.service import Desk
 from bot.handover import Handover
+from bot.links import Links
 from bot.live import Changes
 from bot.privacy.redact import EventLog
 from bot.privacy.vault import Vault
@@ -35,7 +37,8 @@ from bot.windows import Timing, Who, Windows
 from dialogs.model import SOURCE_LANGUAGE, Content, Language
 from scheduler.clock import Clock
 
-PICTURES = Path(__file__).resolve().parent.parent / "pictures"
+_ROOT = Path(__file__).resolve().parent.parent
+PICTURES, AUDIO = _ROOT / "pictures", _ROOT / "audio"
 DRAIN_SECONDS = 6.0
 """Of the ten that a clean stop may take; the rest is for the web server."""
 TICK_SECONDS = 5
@@ -61,6 +64,8 @@ class Phen:
     store: Store
     changes: Changes
     channels: dict[str, Channel]
+    viber: ViberChannel | None
+    links: Links
     web: WebChannel
     windows: Windows
     conversation: Conversation
@@ -127,8 +132,12 @@ def _joined(
     changes = Changes()
     web = WebChannel()
     channels: dict[str, Channel] = {channel.name: channel for channel in (web, *also)}
+    links = Links(vault, settings.address, (PICTURES, AUDIO), now)
     if settings.telegram_token is not None:
         channels["telegram"] = _telegram(settings, content, texts, store, now)
+    viber = _viber(settings, content, texts, links, now)
+    if viber is not None:
+        channels["viber"] = viber
 
     async def gone(who: Who) -> None:
         await handover.forget(who)
@@ -157,6 +166,7 @@ def _joined(
         store,
         now,
         lambda: changes.watched,
+        links.page,
     )
     return Phen(
         settings=settings,
@@ -166,6 +176,8 @@ def _joined(
         store=store,
         changes=changes,
         channels=channels,
+        viber=viber,
+        links=links,
         web=web,
         windows=windows,
         conversation=conversation,
@@ -192,6 +204,24 @@ def _telegram(
         PICTURES,
         store.media,
         [_profile(language, texts) for language in content.languages],
+        now,
+    )
+
+
+def _viber(
+    settings: Settings,
+    content: Content,
+    texts: Texts,
+    links: Links,
+    now: Callable[[], datetime],
+) -> ViberChannel | None:
+    if settings.viber_token is None:
+        return None
+    return ViberChannel(
+        settings.viber_token.get_secret_value(),
+        settings.viber_api,
+        {language: texts.say(language, "bot.name") for language in content.languages},
+        links,
         now,
     )
 
@@ -239,6 +269,8 @@ def web_app(phen: Phen, demo: Demo | None = None) -> Starlette:
             texts=phen.texts,
             content=phen.content,
             channel=phen.web,
+            webhooks={phen.viber.name: phen.viber} if phen.viber is not None else {},
+            links=phen.links,
             intake=phen.conversation,
             desk=phen.desk,
             accounts=phen.accounts,

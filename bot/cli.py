@@ -23,7 +23,9 @@ from rich.table import Table
 from bot import content_tools
 from bot import settings as settings_of
 from bot.app import AddressInUse, AddressWrong, Phen, join, serve, until_signalled
+from bot.channels.base import Refused, SendError, Unauthorised, Unsent
 from bot.channels.console import ADDRESS, ConsoleChannel
+from bot.channels.viber import ViberChannel
 from bot.demo import LOGINS, PASSWORD, Demo, NotADemo, settings_for
 from bot.desk.accounts import AccountError
 from bot.privacy import redact
@@ -52,7 +54,12 @@ staff = typer.Typer(
     help="Keep the centre's accounts. Example: phen staff list", no_args_is_help=True
 )
 app.add_typer(receptions, name="receptions")
+viber = typer.Typer(
+    help="Tell Viber where we are, and ask what it knows. Example: phen viber info",
+    no_args_is_help=True,
+)
 app.add_typer(staff, name="staff")
+app.add_typer(viber, name="viber")
 
 
 class Mistake(Exception):
@@ -389,3 +396,47 @@ def remove_staff(login: str) -> None:
     if not _with_store(freeze):
         raise Mistake("There is no such login; see `phen staff list`.")
     typer.echo("The account is frozen and its sessions are ended.")
+
+
+# --- Viber -----------------------------------------------------------------------------------
+
+
+@viber.command("set-webhook")
+def set_viber_webhook() -> None:
+    """Let Viber call us; `phen run` must be running. Example: phen viber set-webhook"""
+    address = f"{_settings().address}/viber/webhook"
+    _ask_viber(lambda channel: channel.set_webhook(address))
+    typer.echo(f"Viber took the address and calls {address} from now on.")
+
+
+@viber.command("info")
+def viber_info() -> None:
+    """Show what Viber says of the bot, and whether it calls us. Example: phen viber info"""
+    told = _ask_viber(lambda channel: channel.account())
+    ours = f"{_settings().address}/viber/webhook"
+    for name, value in told.items():
+        typer.echo(f"{name:18} {', '.join(value) if isinstance(value, list) else value}")
+    if told.get("webhook") != ours:
+        raise Mistake(f"Viber does not call {ours}; run `phen viber set-webhook`.")
+
+
+def _ask_viber(ask: Callable[[ViberChannel], Awaitable[T]]) -> T:
+    async def asked(phen: Phen) -> T:
+        if phen.viber is None:
+            raise Mistake("PHEN_VIBER_TOKEN is not set; put the bot's token there.")
+        return await ask(phen.viber)
+
+    try:
+        return _with_store(asked)
+    except SendError as error:
+        raise Mistake(_VIBER_SAYS.get(type(error), _VIBER_SAYS[SendError])) from None
+
+
+_VIBER_SAYS: dict[type[SendError], str] = {
+    Unauthorised: "Viber does not accept the token, or has blocked the bot; compare"
+    " PHEN_VIBER_TOKEN with the bot's settings in Viber.",
+    Refused: "Viber does not accept the address; it must begin with https://, have a certificate"
+    " that phones trust, and `phen run` must answer there.",
+    Unsent: "Viber cannot be reached; check the network and PHEN_VIBER_API.",
+    SendError: "Viber's answer was lost or makes no sense; try again in a minute.",
+}

@@ -15,7 +15,7 @@ from typing import Any, assert_never
 from zoneinfo import ZoneInfo
 
 from bot import render
-from bot.channels.base import Channel, Incoming, Outgoing
+from bot.channels.base import Channel, Handle, Incoming, Outgoing
 from bot.delivery import Delivery
 from bot.handover import Handover
 from bot.privacy.redact import EventLog
@@ -28,6 +28,7 @@ from dialogs import engine, load, match
 from dialogs.model import (
     CASE,
     DANGER,
+    HIDE,
     PLACE_SLOT,
     SOURCE_LANGUAGE,
     TALK,
@@ -39,6 +40,7 @@ from dialogs.model import (
     Fill,
     ForgetEverything,
     Hide,
+    Language,
     NodeKind,
     OpenCase,
     Position,
@@ -84,7 +86,7 @@ class _Line:
 
 
 class Conversation:
-    """The intake of every channel."""
+    """The intake of every channel. `page` gives the address of a position on our own page."""
 
     def __init__(
         self,
@@ -97,8 +99,14 @@ class Conversation:
         store: Store,
         now: Callable[[], datetime],
         somebody_is_there: Callable[[], bool],
+        page: render.Page,
     ) -> None:
         self._content = content
+        self._contents = {
+            name: load.in_chat(content, lasting=channel.limits.lasting)
+            for name, channel in channels.items()
+        }
+        self._page = page
         self._texts = texts
         self._channels = channels
         self._windows = windows
@@ -144,6 +152,10 @@ class Conversation:
         self._windows.touch(who)
         self._spawn(self._forget_surely(who))
 
+    def undelivered(self, channel: str, address: str, handle: Handle) -> None:
+        """The platform took a message and could not bring it: the desk sees that."""
+        self._spawn(self._delivery.undelivered(Who(channel, address), handle))
+
     def here(self, channel: str, address: str) -> None:
         """Her page is open, on her case or beside it: what was held may be sent."""
         who = Who(channel, address)
@@ -162,20 +174,31 @@ class Conversation:
         await self._windows.settled_for(who)
 
     def idle(self, who: Who) -> None:
-        """Her window was left alone: it becomes the cover, and her case is held."""
+        """Her window was left alone: it becomes the cover, and her case is held.
+
+        Where a cover would be a new message, nothing comes by itself: it would only ring.
+        """
         window = self._windows.get(who)
+        if self._lasting(who):
+            self._windows.left(who)
+            return self._spawn(self._absent(who))
         language = window.position.language if window and window.position else SOURCE_LANGUAGE
         self._cover(who, language)
 
     async def case_changed(self, who: Who) -> None:
-        """Her case was claimed or closed: a window that speaks of it says so now."""
+        """Her case was claimed or closed: a window that speaks of it says so now.
+
+        A lasting chat has heard it from the message itself.
+        """
         if not self._stands_on_case(who):
             return
         case = await self._handover.case_of(who)
+        if self._lasting(who):
+            return None if case else self._windows.case_over(who)
         window = self._windows.get(who)
         if window is None or window.position is None or not self._stands_on_case(who):
             return  # she went elsewhere meanwhile, or hid it
-        screen = self._screen(window.position.to(CASE if case else CASE_ENDED))
+        screen = self._screen(who, window.position.to(CASE if case else CASE_ENDED))
         added = self._texts.say(screen.position.language, self._case_words(case)) if case else ""
         self._put(who, screen, added, in_case=bool(case))
 
@@ -275,16 +298,16 @@ class Conversation:
             self._windows.heard(who, incoming.handle)  # hide takes it along from now on
         case = await self._case_she_writes_in(who, incoming)
         here = self._where(who, incoming, case)
-        step = self._step(here, incoming, case)
+        step = self._step(who, here, incoming, case)
         self._settle_window(who, incoming, step)
         if case is None and incoming.handle is not None:
             self._windows.remove(who, [incoming.handle])
         for effect in step.effects:
-            await self._act(who, incoming, case, effect)
+            await self._act(who, incoming, case, effect, step.position.language)
 
-    def _step(self, here: Position, incoming: Incoming, case: Case | None) -> Step:
+    def _step(self, who: Who, here: Position, incoming: Incoming, case: Case | None) -> Step:
         """One step of the dialog; what she writes into a case that has ended is told so."""
-        content = self._today()
+        content = self._today(who)
         if (
             case is not None
             or here.node not in (CASE, CASE_ENDED)
@@ -320,9 +343,12 @@ class Conversation:
         language = incoming.languages[0] if incoming.languages else SOURCE_LANGUAGE
         return engine.cover(language)
 
-    def _today(self) -> Content:
-        """The content with the facts marked that have run out."""
-        return load.on(self._content, self._now().astimezone(SOFIA).date())
+    def _today(self, who: Who) -> Content:
+        """The content of her kind of chat, with the facts marked that have run out."""
+        return load.on(self._contents[who.channel], self._now().astimezone(SOFIA).date())
+
+    def _lasting(self, who: Who) -> bool:
+        return self._channels[who.channel].limits.lasting
 
     def _settle_window(self, who: Who, incoming: Incoming, step: Step) -> None:
         if any(isinstance(effect, Hide) for effect in step.effects):
@@ -334,14 +360,17 @@ class Conversation:
 
     # --- effects --------------------------------------------------------------------------------
 
-    async def _act(self, who: Who, incoming: Incoming, case: Case | None, effect: Effect) -> None:
+    async def _act(
+        self, who: Who, incoming: Incoming, case: Case | None, effect: Effect, language: Language
+    ) -> None:
         match effect:
             case Show(screen):
                 await self._show(who, screen)
             case Arrive(screen):
                 await self._arrive(who, screen)
             case Hide():
-                await self._hide(who, incoming)
+                self._put_away(who, incoming, language)
+                await self._absent(who)
             case OpenCase(language, topic, place):
                 await self._handover.open_case(who, language, topic, place)
             case Relay(text):
@@ -371,9 +400,9 @@ class Conversation:
         case = await self._handover.arrive(who)
         if case is None or case.state is CaseState.CLOSED:
             if screen.position.node == CASE:
-                screen = self._screen(screen.position.to(CASE_ENDED))
+                screen = self._screen(who, screen.position.to(CASE_ENDED))
             return self._put(who, screen, await self._added(screen, None), in_case=bool(case))
-        screen = self._screen(Position(screen.position.language, CASE))
+        screen = self._screen(who, Position(screen.position.language, CASE))
         self._put(who, screen, await self._added(screen, case), in_case=True)
 
     async def _arrive(self, who: Who, screen: Screen) -> None:
@@ -382,12 +411,16 @@ class Conversation:
         if case is None:
             return await self._show(who, screen)
         if case.state is not CaseState.CLOSED:
-            screen = self._screen(Position(screen.position.language, CASE))
+            screen = self._screen(who, Position(screen.position.language, CASE))
         self._put(who, screen, await self._added(screen, case), in_case=True)
 
-    async def _hide(self, who: Who, incoming: Incoming) -> None:
-        self._windows.hide(who, incoming.handle or incoming.window)
-        await self._absent(who)
+    def _put_away(self, who: Who, incoming: Incoming, language: Language) -> None:
+        """What she sees is removed; where it cannot be, the cover stands below it."""
+        if not self._lasting(who):
+            return self._windows.hide(who, incoming.handle or incoming.window)
+        cover = self._screen(who, engine.cover(language))
+        above = [self._content.nodes[each].text for each in self._content.nodes[HIDE].covers]
+        self._put(who, cover, "", in_case=False, above=above)
 
     async def _present(self, who: Who) -> None:
         try:
@@ -410,14 +443,25 @@ class Conversation:
             await self._handover.relay(case, text, incoming.key, incoming.handle)
         except CaseClosed:
             self._remove_hers(who, incoming)
-            return await self._show(who, self._screen(Position(case.language, TALK)))
-        if incoming.position is not None:  # her page itself says that it stands open
-            return self._windows.opened(who)
+            return await self._show(who, self._screen(who, Position(case.language, TALK)))
+        if incoming.position is not None and not self._before_the_gate(incoming.position):
+            return self._is_before_her(who)
         window = self._windows.get(who)
         if window is not None and window.open:
             return self._windows.touch(who)
         self._remove_hers(who, incoming)
         self._cover(who, case.language)
+
+    def _is_before_her(self, who: Who) -> None:
+        """What she wrote came with what stands before her: it is open."""
+        if self._channels[who.channel].limits.keeps_window:
+            self.here(who.channel, who.address)
+        else:
+            self._windows.opened(who)
+
+    def _before_the_gate(self, position: Position) -> bool:
+        node = self._content.nodes[engine.living(self._content, position).node]
+        return node.topic == engine.GATE_TOPIC
 
     async def _decline(self, who: Who, incoming: Incoming, case: Case | None, text: TextId) -> None:
         if case is None:
@@ -426,7 +470,7 @@ class Conversation:
             await self._handover.decline(case, text, incoming.key, incoming.handle)
         except CaseClosed:
             self._remove_hers(who, incoming)
-            return await self._show(who, self._screen(Position(case.language, TALK)))
+            return await self._show(who, self._screen(who, Position(case.language, TALK)))
         window = self._windows.get(who)
         if window is None or not window.open:
             self._remove_hers(who, incoming)
@@ -449,17 +493,25 @@ class Conversation:
 
     def _cover(self, who: Who, language: str, screen: Screen | None = None) -> None:
         """The harmless screen; the case's messages go, and what comes for her is held."""
-        screen = screen or self._screen(engine.cover(language))
+        screen = screen or self._screen(who, engine.cover(language))
         was_in_case = self._in_case(who)
         self._put(who, screen, "", in_case=False)
         self._windows.clear_case(who)
         if was_in_case:
             self._spawn(self._absent(who))
 
-    def _put(self, who: Who, screen: Screen, added: str, *, in_case: bool) -> None:
-        limits = self._channels[who.channel].limits
+    def _put(
+        self, who: Who, screen: Screen, added: str, *, in_case: bool, above: Sequence[TextId] = ()
+    ) -> None:
         message = render.render(
-            screen, self._texts, limits, self._now(), added=added, in_case=in_case
+            screen,
+            self._texts,
+            self._channels[who.channel].limits,
+            self._now(),
+            above=above,
+            added=added,
+            in_case=in_case,
+            page=self._page,
         )
         self._windows.show(who, message)
 
@@ -467,21 +519,20 @@ class Conversation:
         """Something failed here: she sees where 112 is, or is hidden. Needs no database."""
         here = self._where(who, incoming, None)
         try:
-            step = engine.step(self._today(), here, incoming.event)
+            step = engine.step(self._today(who), here, incoming.event)
         except Exception as error:
             log.failed("not_handled", error)
             return self._show_error(who, Position(here.language, DANGER))
         if any(isinstance(effect, Hide) for effect in step.effects):
-            self._windows.hide(who, incoming.handle or incoming.window)
+            self._put_away(who, incoming, step.position.language)
             return self._spawn(self._absent(who))
         place = here if here.node == DANGER else step.position  # 112 is not taken from her sight
-        at_gate = self._content.nodes[place.node].topic == engine.GATE_TOPIC
-        stays = at_gate or place.node == DANGER
+        stays = self._before_the_gate(place) or place.node == DANGER
         self._show_error(who, place if stays else place.to("error"))
 
     def _show_error(self, who: Who, position: Position) -> None:
         try:
-            self._put(who, self._screen(position), "", in_case=self._in_case(who))
+            self._put(who, self._screen(who, position), "", in_case=self._in_case(who))
         except Exception as error:  # her next message must find the line alive
             log.failed("not_handled", error)
 
@@ -489,8 +540,8 @@ class Conversation:
         window = self._windows.get(who)
         return window is not None and window.in_case
 
-    def _screen(self, position: Position) -> Screen:
-        return engine.screen(self._today(), position)
+    def _screen(self, who: Who, position: Position) -> Screen:
+        return engine.screen(self._today(who), position)
 
     # --- what only the shell knows -----------------------------------------------------------
 

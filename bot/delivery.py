@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -29,6 +30,8 @@ from dialogs.model import CASE, Content, Language, Position
 
 MAX_ATTEMPTS = 6
 POLL_SECONDS = 5.0
+MAX_TAKEN = 1000
+"""How many sent messages are remembered, should their platform say that one did not arrive."""
 _FIRST_PAUSE = timedelta(seconds=2)
 
 log = EventLog("delivery")
@@ -60,6 +63,7 @@ class Delivery:
         self._on_notice = on_notice
         self._woken = asyncio.Event()
         self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._taken: OrderedDict[tuple[Who, Handle], str] = OrderedDict()
 
     def wake(self) -> None:
         """Something may be due now."""
@@ -86,6 +90,12 @@ class Delivery:
         messages = await self._store.messages(case.id)
         due = [message for message in messages if message.state is MessageState.DUE]
         return [await self._message(who.channel, case.language, message) for message in due]
+
+    async def undelivered(self, who: Who, handle: Handle) -> None:
+        """The platform took this message and could not bring it: the desk decides."""
+        message_id = self._taken.get((who, handle))
+        if message_id is not None and await self._store.not_delivered(message_id):
+            self._changes.notify()
 
     async def drain(self) -> None:
         """Return when the sends under way are settled."""
@@ -129,6 +139,8 @@ class Delivery:
         """Send one message; how it is to be settled."""
 
         async def sent(handle: Handle) -> None:
+            if self._channels[due.channel].limits.lasting:
+                return self._remember(due, handle)
             try:
                 await self._store.add_handles(due.case_id, [handle])
             except Exception as error:  # the window still knows it, and removes it when covered
@@ -157,6 +169,12 @@ class Delivery:
             log.failed("delivery_failed", error)
             return partial(settle, MessageState.FAILED)
         return partial(self._sent, due, who)
+
+    def _remember(self, due: Due, handle: Handle) -> None:
+        """Which message it was, should the platform say later that it did not arrive."""
+        self._taken[Who(due.channel, due.address), handle] = due.message.id
+        if len(self._taken) > MAX_TAKEN:
+            self._taken.popitem(last=False)
 
     async def _sent(self, due: Due, who: Who) -> None:
         """She has it; what the desk did may also change what her window says."""

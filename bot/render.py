@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from bot.channels.base import Limits, Outgoing, OutgoingButton
 from bot.texts import Texts
 from dialogs import payload
-from dialogs.model import Button, Language, Mark, Position, Screen
+from dialogs.model import Button, Language, Mark, Position, Screen, TextId
+
+Page = Callable[[Position], str]
 
 _LANGUAGE_NAME = "language.name"
 _TICKED, _UNTICKED = "☑", "☐"
@@ -19,20 +22,23 @@ def render(
     limits: Limits,
     now: datetime,
     *,
+    above: Sequence[TextId] = (),
     added: str = "",
     in_case: bool = False,
+    page: Page | None = None,
 ) -> Outgoing:
-    """The window that shows `screen`. `added` stands below its text: what the shell knows."""
+    """The window that shows `screen`.
+
+    Texts `above` stand over its own, and `added` below: what the shell knows. `page` gives the
+    address of a position on our own page; without it every choice leads on in the chat.
+    """
     language = screen.position.language
     made_at = None if limits.knows_edit_time else now
-    text = texts.say(language, screen.text)
+    text = "\n\n".join(texts.say(language, text_id) for text_id in (*above, screen.text))
     return Outgoing(
         text=_fit(f"{text}\n\n{added}" if added else text, limits.window),
         language=language,
-        choices=tuple(
-            _choice(button, number, texts, language, limits, made_at)
-            for number, button in enumerate(screen.choices, start=1)
-        ),
+        choices=_choices(screen, texts, limits, made_at, page),
         marks=_marks(screen.marks, texts, language, made_at),
         picture=screen.picture if limits.picture else None,
         cover=screen.cover,
@@ -52,16 +58,35 @@ def case_message(
     number: int | None,
     author: str | None,
 ) -> Outgoing:
-    """An ordinary message of a case, with the marks of `screen` under it."""
+    """An ordinary message of a case, with the marks of `screen` under it.
+
+    Where the window cannot be edited the newest message takes its place, with its choices.
+    """
     made_at = None if limits.knows_edit_time else now
     return Outgoing(
         text=_fit(text, limits.text),
         language=language,
+        choices=() if limits.edit else _choices(screen, texts, limits, made_at, None),
         marks=_marks(screen.marks, texts, language, made_at),
         window=False,
         in_case=True,
+        position=screen.position,
         number=number,
         author=author,
+    )
+
+
+def _choices(
+    screen: Screen,
+    texts: Texts,
+    limits: Limits,
+    made_at: datetime | None,
+    page: Page | None,
+) -> tuple[OutgoingButton, ...]:
+    language = screen.position.language
+    return tuple(
+        _choice(button, number, texts, language, limits, made_at, page)
+        for number, button in enumerate(screen.choices, start=1)
     )
 
 
@@ -72,11 +97,16 @@ def _choice(
     language: Language,
     limits: Limits,
     made_at: datetime | None,
+    page: Page | None,
 ) -> OutgoingButton:
     spoken = button.to.language if button.label == _LANGUAGE_NAME else language
     label = texts.say(spoken, button.label)
     tick = {None: "", True: f"{_TICKED} ", False: f"{_UNTICKED} "}[button.ticked]
-    return OutgoingButton(_fit(f"{number}. {tick}{label}", limits.label), _pack(button.to, made_at))
+    return OutgoingButton(
+        _fit(f"{number}. {tick}{label}", limits.label),
+        _pack(button.to, made_at),
+        url=page(button.to) if page is not None and button.on_page else None,
+    )
 
 
 def _marks(
@@ -86,8 +116,12 @@ def _marks(
     made_at: datetime | None,
 ) -> tuple[OutgoingButton, ...]:
     return tuple(
-        OutgoingButton(texts.say(language, button.label), _pack(button.to, made_at))
-        for _, button in marks
+        OutgoingButton(
+            texts.say(language, button.label),
+            _pack(button.to, made_at),
+            texts.say(language, sign) if (sign := f"mark_sign.{mark.value}") in texts else "",
+        )
+        for mark, button in marks
     )
 
 

@@ -41,9 +41,11 @@ class Settings(BaseModel):
     public_url: str = ""
     telegram_token: SecretStr | None = None
     telegram_api: str = "https://api.telegram.org"
+    viber_token: SecretStr | None = None
+    viber_api: str = "https://chatapi.viber.com"
     log_level: LogLevel = LogLevel.INFO
 
-    @field_validator("public_url", "telegram_api")
+    @field_validator("public_url", "telegram_api", "viber_api")
     @classmethod
     def _is_address(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
@@ -90,6 +92,9 @@ def read(environment: Mapping[str, str] | None = None, file: Path = Path(FILE)) 
         mistakes += [
             f"{PREFIX}{str(part['loc'][0]).upper()}: {part['msg']}" for part in error.errors()
         ]
+    else:
+        if settings.viber_token is not None and not settings.public_url:
+            mistakes.append("PHEN_PUBLIC_URL: Viber calls us there; set it beside PHEN_VIBER_TOKEN")
     if mistakes:
         raise SettingsWrong("\n".join(sorted(mistakes)))
     return settings
@@ -134,4 +139,4 @@ def _unknown(name: str) -> str:
     return f"{PREFIX}{name.upper()}: no such setting; did you mean {PREFIX}{near[0].upper()}?"
 
 
-_SECRETS = {"telegram_token"}
+_SECRETS = {"telegram_token", "viber_token"}

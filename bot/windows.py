@@ -30,6 +30,9 @@ from dialogs.model import START, Position
 MAX_CLOSED = 10_000
 """How many covered windows are remembered; older ones are found by sweeping."""
 
+REPEAT = 5
+"""How many times longer to wait before a message whose answer was lost is sent once more."""
+
 log = EventLog("windows")
 
 
@@ -122,8 +125,11 @@ class Windows:
     def renew(self, who: Who, newest: Handle | None = None) -> None:
         """Drop the window, so that the next screen stands below what she wrote.
 
-        Where none is known, what stands above `newest` is swept.
+        Where none is known, what stands above `newest` is swept. In a lasting chat every screen
+        is a new message anyway.
         """
+        if self._lasting(who):
+            return
         window = self._window(who)
         window.moves += 1
         if window.handle is not None:
@@ -157,9 +163,7 @@ class Windows:
         window = self._windows.get(who)
         if window is None:
             return
-        if window.idle is not None:
-            window.idle.cancel()
-            window.idle = None
+        self._stop_clock(window)
         if window.open and self._channels[who.channel].limits.keeps_window:
             loop = asyncio.get_running_loop()
             window.idle = loop.call_later(self._timing.idle, self._on_idle, who)
@@ -197,6 +201,9 @@ class Windows:
         window = self._windows.get(who)
         if window is not None:
             window.open = False
+            self._stop_clock(window)
+            if window.position is not None:
+                window.position = Position(window.position.language, START)
             self._drop_if_spent(who, window)
 
     def case_over(self, who: Who) -> None:
@@ -259,6 +266,15 @@ class Windows:
         if not (stands or window.lost) and _is_spent(window) and self._windows.get(who) is window:
             del self._windows[who]
 
+    def _lasting(self, who: Who) -> bool:
+        return self._channels[who.channel].limits.lasting
+
+    @staticmethod
+    def _stop_clock(window: Window) -> None:
+        if window.idle is not None:
+            window.idle.cancel()
+            window.idle = None
+
     def _take_down(self, who: Who, window: Window) -> None:
         """Remove what is known to stand in her chat, and wish for nothing there any more."""
         language = window.position.language if window.position else None
@@ -266,9 +282,7 @@ class Windows:
         window.open, window.lost, window.wanted = False, False, None
         window.moves += 1
         window.closings += 1
-        if window.idle is not None:
-            window.idle.cancel()
-            window.idle = None
+        self._stop_clock(window)
         standing = [*([] if window.handle is None else [window.handle]), *window.said]
         window.handle, window.said = None, []
         self.remove(who, standing)
@@ -311,13 +325,13 @@ class Windows:
 
     async def _bring(self, who: Who, window: Window) -> None:
         """Bring the newest wish to the platform; one that cannot be sent in time is dropped."""
-        while (message := window.wanted) is not None and not self._expired(window, 0):
+        while (message := window.wanted) is not None and not self._expired(who, window, 0):
             moves = window.moves
             try:
                 handle = await self._channels[who.channel].show(who.address, message, window.handle)
             except (Throttled, Unsent, Unknown) as error:
                 window.lost = window.lost or isinstance(error, Unknown)
-                await self._pause(window, message, error)
+                await self._pause(who, window, message, error)
             except Exception as error:
                 self._refused(who, window, message, error)
                 if isinstance(error, Gone) or window.wanted is None:
@@ -336,7 +350,8 @@ class Windows:
         window.handle = handle
         if window.wanted is not message:
             return
-        if message.cover and window.lost:  # content that nobody knows of may stand above it
+        lost = window.lost and not self._lasting(who)
+        if message.cover and lost:  # content that nobody knows of may stand above it
             window.lost = False
             self._spawn(self._sweep(who, handle))
             self.renew(who)
@@ -350,18 +365,24 @@ class Windows:
         if message.cover and not isinstance(error, Gone):
             self.renew(who)
 
-    async def _pause(self, window: Window, message: Outgoing, error: SendError) -> None:
+    async def _pause(self, who: Who, window: Window, message: Outgoing, error: SendError) -> None:
         """Wait before the next attempt, unless that would come too late or the wish is another."""
         pause = error.seconds if isinstance(error, Throttled) else self._timing.retry
-        if window.wanted is message and not self._expired(window, pause):
+        if isinstance(error, Unknown) and self._lasting(who):
+            pause *= REPEAT  # it may stand there already, and would stand there twice
+        if window.wanted is message and not self._expired(who, window, pause):
             await asyncio.sleep(pause)
 
-    def _expired(self, window: Window, pause: float) -> bool:
-        """Whether the wish is too old to be brought after `pause` seconds; then it is dropped."""
+    def _expired(self, who: Who, window: Window, pause: float) -> bool:
+        """Whether the wish is too old to be brought after `pause` seconds; then it is dropped.
+
+        A cover is insisted on, but where it is a new message: late, it would only ring.
+        """
         wanted = window.wanted
         if wanted is None:
             return True
-        limit = self._timing.cover_give_up if wanted.cover else self._timing.give_up
+        insisted = wanted.cover and not self._lasting(who)
+        limit = self._timing.cover_give_up if insisted else self._timing.give_up
         if asyncio.get_running_loop().time() + pause - window.wanted_at <= limit:
             return False
         window.wanted = None
@@ -395,6 +416,8 @@ class Windows:
         except Unknown:
             window.lost = True
             raise
+        if self._lasting(who):
+            return handle  # it stands there now, whatever came meanwhile
         if window.closings != closings:  # covered meanwhile: she has not read it
             self.remove(who, [handle])
             raise Covered

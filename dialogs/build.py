@@ -235,6 +235,7 @@ class _NodeBuilder:
         part = self._part
         fill = getattr(part, "fill", None)
         text = self._say("text", getattr(part, "text", None), "text")
+        lasting: str | None = getattr(part, "lasting_text", None)
         choices, items, cases = self._choices(), self._items(), self._cases()
         self._name()
         self._line(getattr(part, "go", None), "go")
@@ -255,6 +256,8 @@ class _NodeBuilder:
             words=tuple(getattr(part, "words", ())),
             picture=getattr(part, "picture", None),
             fill=Fill(fill) if fill is not None else None,
+            lasting_text=lasting and self._say("lasting_text", lasting, "lasting_text"),
+            covers=self._covers(),
         )
 
     def _at(self, *loc: str | int) -> Source:
@@ -276,10 +279,18 @@ class _NodeBuilder:
         for number, choice in enumerate(getattr(self._part, "choices", ())):
             value = getattr(choice, "value", None)
             loc = ("choices", number)
-            label = self._say(f"go.{value or choice.go}", choice.say, *loc, "say")
+            on_page: bool = getattr(choice, "on_page", False)
+            name = value or ("page" if on_page else choice.go)
+            label = self._say(f"go.{name}", choice.say, *loc, "say")
             self._line(choice.go, *loc, "go")
-            built.append(Choice(label, choice.go, value))
+            built.append(Choice(label, choice.go, value, on_page))
         return tuple(built)
+
+    def _covers(self) -> tuple[NodeId, ...]:
+        named: Iterable[NodeId] = getattr(self._part, "covers", ())
+        for number, node in enumerate(named):
+            self._line(node, "covers", number)
+        return tuple(named)
 
     def _items(self) -> tuple[Item, ...]:
         items: dict[str, str] = getattr(self._part, "items", {})

@@ -69,6 +69,10 @@ def _check_nodes(content: Content) -> Iterator[Problem]:
             if target not in content.nodes:
                 message = f"leads to {target!r}, which does not exist; write it or lead elsewhere"
                 yield Problem.at(node.source, node.id, "dead-link", message)
+        for cover in node.covers:
+            if cover in content.nodes and content.nodes[cover].kind is not NodeKind.COVER:
+                message = f"{cover!r} is no cover and would stand there after *hide*; name another"
+                yield Problem.at(node.source, node.id, "not-a-cover", message)
     somewhere = content.nodes[DANGER].source
     for name in (*links.FIXED, *links.DOOR_IDS, *links.SYSTEM):
         if name not in content.nodes:

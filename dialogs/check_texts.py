@@ -163,7 +163,7 @@ def _check_words(rules: Rules, text: _Text) -> Iterator[Problem]:
             yield text.problem("forbidden", f"{found[0]!r} is never said; {instead}")
     if "!" in text.shown:
         yield text.problem("exclamation", "an exclamation mark is loud; write a full stop")
-    if not text.id.endswith(".text"):
+    if not text.id.endswith((".text", ".lasting_text")):
         return
     for legal in rules.legal.get(text.language, ()):
         if lint.has(legal.word, text.shown) and not _is_explained(legal, text.shown):
@@ -215,6 +215,6 @@ def _notified(content: Content, rules: Rules, text: _Text) -> int:
     node: Node | None = content.nodes.get(text.id.split(".")[0])
     if text.id.startswith("bot.") or (node is not None and node.kind is NodeKind.COVER):
         return _WHOLE
-    if node is not None and text.id == node.text:
+    if node is not None and text.id in (node.text, node.lasting_text):
         return rules.notified_length
     return rules.notified_length if text.id.startswith(tuple(rules.notified)) else 0

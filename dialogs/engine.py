@@ -368,7 +368,7 @@ def _button(content: Content, node: Node, choice: Choice, position: Position) ->
     to = _moved(content, position, node, choice.go)
     if choice.value is not None and node.slot is not None:
         to = to.with_answer(node.slot, choice.value)
-    return Button(choice.label, to)
+    return Button(choice.label, to, on_page=choice.on_page)
 
 
 def _moved(content: Content, position: Position, node: Node, go: NodeId) -> Position:

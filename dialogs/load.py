@@ -12,7 +12,7 @@ from rapidfuzz import process
 
 from dialogs import links
 from dialogs.build import Built, build
-from dialogs.model import SOURCE_LANGUAGE, Content, Language, Node, NodeId, NodeKind, Source
+from dialogs.model import SOURCE_LANGUAGE, Case, Content, Language, Node, NodeId, NodeKind, Source
 from dialogs.source import Mistake
 
 FOLDER = Path(__file__).parent
@@ -65,6 +65,29 @@ def on(content: Content, day: date) -> Content:
     return dataclasses.replace(content, expired=over)
 
 
+def in_chat(content: Content, *, lasting: bool) -> Content:
+    """The same content for one kind of chat.
+
+    In a `lasting` one nothing that was sent can be removed: what is true only elsewhere is said
+    in other words. In the others she passes through what is said of lasting chats.
+    """
+    change = _said_where_it_lasts if lasting else _passed
+    nodes = {name: change(node) for name, node in content.nodes.items()}
+    return dataclasses.replace(content, nodes=nodes, parents=links.parents(nodes, content.topics))
+
+
+def _said_where_it_lasts(node: Node) -> Node:
+    return dataclasses.replace(node, text=node.lasting_text or node.text)
+
+
+def _passed(node: Node) -> Node:
+    if node.kind is not NodeKind.LASTING or node.go is None:
+        return node
+    return dataclasses.replace(
+        node, kind=NodeKind.RESULT, choices=(), cases=(Case({}, node.go),), go=None
+    )
+
+
 def languages(locales: Path) -> tuple[Language, ...]:
     """Bulgarian, and every folder that holds a catalogue, in an order that never changes."""
     found = {path.parent.parent.name for path in locales.glob(f"*/{CATALOGUE}")}
@@ -103,7 +126,8 @@ def _dead_targets(built: Built) -> list[Mistake]:
 
 
 def _named(node: Node) -> list[NodeId]:
-    return [*links.targets(node), *([node.back] if node.back is not None else [])]
+    back = [node.back] if node.back is not None else []
+    return [*links.targets(node), *node.covers, *back]
 
 
 def _bad_entries(built: Built) -> list[Mistake]:

@@ -46,6 +46,7 @@ class NodeKind(StrEnum):
     COVER = "cover"  # harmless page before the gate; no marks
     LANGUAGES = "languages"  # gate: choose a language
     ARRIVE = "arrive"  # gate: passed; home, or her open case
+    LASTING = "lasting"  # gate: told that her chat keeps everything; passed where it does not
     PAGE = "page"  # text and choices
     MENU = "menu"  # text and the topics that enter here
     QUESTION = "question"  # one small answer, carried in the payload
@@ -82,11 +83,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One button of a node. `value` is the answer that it gives to the node's slot."""
+    """One button of a node. `value` is the answer that it gives to the node's slot.
+
+    `on_page` opens `go` on our own page instead of in her chat.
+    """
 
     label: TextId
     go: NodeId
     value: str | None = None
+    on_page: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,11 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One place in the dialog."""
+    """One place in the dialog.
+
+    `lasting_text` takes the text's place in a chat from which nothing can be removed; `covers`
+    are what *hide* puts there, above the cover itself.
+    """
 
     id: NodeId
     kind: NodeKind
@@ -124,6 +133,8 @@ class Node:
     words: tuple[str, ...] = ()
     picture: str | None = None
     fill: Fill | None = None
+    lasting_text: TextId | None = None
+    covers: tuple[NodeId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,11 +305,12 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """What she can tap. `ticked` is None but in a checklist."""
+    """What she can tap. `ticked` is None but in a checklist. `on_page` as in `Choice`."""
 
     label: TextId
     to: Position
     ticked: bool | None = None
+    on_page: bool = False
 
 
 @dataclass(frozen=True, slots=True)

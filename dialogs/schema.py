@@ -47,6 +47,10 @@ class AnswerPart(ChoicePart):
     value: Answer
 
 
+class LastingChoicePart(ChoicePart):
+    on_page: Annotated[bool, Field(strict=False)] = False
+
+
 class CasePart(Part):
     when: dict[Slot | Literal["m"], Answer] | None = None
     go: Id
@@ -70,6 +74,7 @@ class ScreenPart(NodePart):
     """What every node with a screen has."""
 
     text: Text
+    lasting_text: Text | None = None
     back: Id | None = None
     picture: Id | None = None
     facts: list[FactName] = []
@@ -90,6 +95,12 @@ class LanguagesPart(ScreenPart):
 class ArrivePart(NodePart):
     kind: Literal["arrive"]
     go: Id
+
+
+class LastingPart(ScreenPart):
+    kind: Literal["lasting"]
+    go: Id
+    choices: Annotated[list[LastingChoicePart], Field(min_length=1, max_length=MAX_CHOICES)]
 
 
 class PagePart(ScreenPart):
@@ -149,6 +160,7 @@ class EndCasePart(NodePart):
 
 class HidePart(NodePart):
     kind: Literal["hide"]
+    covers: list[Id] = []
 
 
 class ForgetPart(NodePart):
@@ -170,6 +182,7 @@ AnyNode = Annotated[
     Annotated[CoverPart, Tag("cover")]
     | Annotated[LanguagesPart, Tag("languages")]
     | Annotated[ArrivePart, Tag("arrive")]
+    | Annotated[LastingPart, Tag("lasting")]
     | Annotated[PagePart, Tag("page")]
     | Annotated[MenuPart, Tag("menu")]
     | Annotated[QuestionPart, Tag("question")]

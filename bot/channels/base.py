@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from dialogs.model import Event, Language, Position
@@ -35,14 +36,38 @@ class Limits:
     delete_hours: int | None  # None: what was sent cannot be removed
     knows_edit_time: bool  # False: the payload carries a stamp
     keeps_window: bool  # True: what was shown stays until we cover it; False: her page does that
+    free_hours: int | None = None  # of a session; beyond it a message costs. None: none does
+
+    @property
+    def lasting(self) -> bool:
+        """Nothing that was sent can be removed: her chat keeps it."""
+        return self.delete_hours is None
+
+    def free_until(self, session: datetime) -> datetime:
+        """Until when messages cost nothing in the session that her words began at that moment."""
+        if self.free_hours is None:
+            return datetime.max.replace(tzinfo=UTC)
+        return session + timedelta(hours=self.free_hours)
+
+    def is_billable(self, session: datetime | None, now: datetime) -> bool:
+        """Whether a message sent now costs money; `session` as in `free_until`, if there is one."""
+        if self.free_hours is None:
+            return False
+        return session is None or now >= self.free_until(session)
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingButton:
-    """One button as she will see it. `ticked` is part of the label already."""
+    """One button as she will see it. `ticked` is part of the label already.
+
+    `sign` stands in for the label where there is room for one sign only. With a `url` it opens
+    that page of ours instead.
+    """
 
     label: str
     payload: str
+    sign: str = ""
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +79,7 @@ class Outgoing:
     choices: tuple[OutgoingButton, ...] = ()
     marks: tuple[OutgoingButton, ...] = ()
     picture: str | None = None  # name in `pictures/`
+    audio: str | None = None  # name in `audio/`
     window: bool = True  # False: an ordinary message of a case
     cover: bool = False
     in_case: bool = False  # a case is open for this address
@@ -97,6 +123,10 @@ class Intake(Protocol):
         """She blocked the line: all that is kept of her is deleted, and nothing is sent."""
         ...
 
+    def undelivered(self, channel: str, address: Address, handle: Handle) -> None:
+        """A message that the platform had taken did not reach her after all."""
+        ...
+
 
 class Channel(Protocol):
     """One platform."""
@@ -129,6 +159,22 @@ class Channel(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is answered to a platform's call. Without a body there is nothing to say."""
+
+    status: int
+    body: bytes = b""
+
+
+class Webhook(Protocol):
+    """A channel whose platform calls us."""
+
+    async def receive(self, body: bytes, signature: str) -> Reply:
+        """One call, as it came. Nothing is read of it before its signature is verified."""
+        ...
+
+
 class SendError(Exception):
     """A send that did not succeed; its class says what may be done about it."""
 
@@ -158,5 +204,9 @@ class Refused(SendError):
     """The platform says that the request is wrong: our fault, a dead letter."""
 
 
+class Unpaid(Refused):
+    """The platform wants money first: a human must see it."""
+
+
 class Unauthorised(SendError):
-    """The token is wrong or withdrawn: the channel stops and raises an alarm."""
+    """Token or account is wrong, blocked or withdrawn: the channel stops and raises an alarm."""

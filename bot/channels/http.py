@@ -56,16 +56,32 @@ class Http:
         connect: float,
         read: float,
     ) -> Answer:
-        """Send one form and read the whole answer.
+        """Send one form and read the whole answer; see `_post`."""
+        return await self._post(url, _form(fields, files), {}, connect, read)
 
-        `connect` and `read` are seconds. `read` bounds the whole exchange, so that an answer
+    async def post_json(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, connect: float, read: float
+    ) -> Answer:
+        """Send one JSON document and read the whole answer; see `_post`."""
+        headers = {"Content-Type": "application/json", **headers}
+        return await self._post(url, body, headers, connect, read)
+
+    async def _post(
+        self,
+        url: str,
+        data: aiohttp.FormData | bytes | None,
+        headers: Mapping[str, str],
+        connect: float,
+        read: float,
+    ) -> Answer:
+        """`connect` and `read` are seconds. `read` bounds the whole exchange, so that an answer
         that drips does not hold us. Raises `NothingLeft` or `AnswerLost`, both without the
         address, the body, or a cause that holds them.
         """
         timeout = aiohttp.ClientTimeout(total=connect + read, connect=connect, sock_read=read)
         try:
             async with self._open().post(
-                url, data=_form(fields, files), timeout=timeout, allow_redirects=False
+                url, data=data, headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
                 body = await response.read()
                 return Answer(response.status, body, response.headers.get("Retry-After"))

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from bot.channels.words import is_code, plain
 from dialogs.model import Event, MediaKind, Started, Typed
 
 _START = re.compile(r"/start(?:@\w+)?(?:\s+(?P<code>\S.*?))?\s*", re.DOTALL)
-_CODE = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _NESTED = ("message", "edited_message", "callback_query")
 _READ = {"message_id", "date", "edit_date", "chat", "text"}
 _KINDS = {
@@ -48,11 +48,11 @@ def bare(part: dict[str, Any]) -> dict[str, Any]:
 
 def words_of(text: str, fresh: bool) -> Event:
     """Her text as plain text; only /start is a command here."""
-    plain = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if start := _START.fullmatch(plain):
+    words = plain(text)
+    if start := _START.fullmatch(words):
         code = start["code"]
-        return Started(code if code and _CODE.fullmatch(code) else None)
-    return Typed(plain, fresh)
+        return Started(code if code and is_code(code) else None)
+    return Typed(words, fresh)
 
 
 def medium_of(told: dict[str, Any]) -> MediaKind | None:

@@ -47,7 +47,10 @@ EVENTS = frozenset(
         "send_dropped",
         "send_failed",
         "send_refused",
+        "send_unpaid",
+        "message_charged",
         "unauthorised",
+        "webhook_elsewhere",
         "window_dropped",
         # cases, desk, storage
         "traces_remain",

@@ -124,6 +124,18 @@ class Outbox(Part):
             await enqueue(connection, message_id, row.case_id, row.number, self._now())
             return True
 
+    async def not_delivered(self, message_id: str) -> bool:
+        """What counted as sent, or is about to, did not arrive; False if nothing changed."""
+        there = messages.c.state.in_((MessageState.SENT, MessageState.DUE))
+        async with self._database.write() as connection:
+            await connection.execute(outbox.delete().where(outbox.c.message_id == message_id))
+            done = await connection.execute(
+                messages.update()
+                .where(messages.c.id == message_id, there)
+                .values(state=MessageState.FAILED)
+            )
+        return done.rowcount == 1
+
     async def drop(self, message_id: str) -> bool:
         """The desk leaves a parked message as it is; False if it is not parked."""
         async with self._database.write() as connection:

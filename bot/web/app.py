@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +13,14 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import BaseRoute, Mount
 
+from bot.channels.base import Webhook
 from bot.channels.web import WebChannel, WebIntake
+from bot.links import Links
 from bot.live import Changes
 from bot.web.chat import EXIT_SITE, chat_routes, failures
 from bot.web.demo import demo_routes
 from bot.web.health import health_routes
+from bot.web.platforms import platform_routes
 from bot.web.security import BodyLimit, SecurityHeaders
 from bot.web.templating import HERE, PICTURES, KeptFiles
 from dialogs.model import SOURCE_LANGUAGE, Content
@@ -47,7 +50,9 @@ class WebParts:
     store: Store
     changes: Changes
     now: Callable[[], datetime]
+    links: Links
     health: Callable[[], Awaitable[Mapping[str, bool]]]
+    webhooks: Mapping[str, Webhook] = field(default_factory=dict)
     counts: Callable[[], Awaitable[Mapping[str, int]]] | None = None
     public_url: str = ""
     demo: bool = False
@@ -74,6 +79,7 @@ def create_app(parts: WebParts) -> Starlette:
             *desk_routes(parts),
             *staff_routes(parts),
             *login_routes(parts),
+            *platform_routes(parts),
             *health_routes(parts),
             *(demo_routes(parts) if parts.demo else ()),
         ],

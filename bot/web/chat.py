@@ -20,6 +20,8 @@ from starlette.routing import BaseRoute, Route
 
 from bot.channels.base import Incoming, Outgoing, OutgoingButton
 from bot.channels.web import NAME, WINDOW, Answer, NotAnswered, Signal, Wipe
+from bot.channels.words import is_code
+from bot.links import PAGE
 from bot.web import forms, view
 from bot.web.templating import Templates
 from dialogs import match, payload
@@ -53,6 +55,7 @@ def chat_routes(parts: WebParts) -> list[BaseRoute]:
     return [
         Route("/", chat.open, methods=["GET"]),
         Route("/", chat.tap, methods=["POST"]),
+        Route(f"{PAGE}{{code}}", chat.come, methods=["GET"]),
         Route("/live", chat.live, methods=["GET"]),
         Route("/seen", chat.seen, methods=["POST"]),
     ]
@@ -87,8 +90,13 @@ class Chat:
     async def open(self, request: Request) -> Response:
         """The cover. A deep link's code goes with it into the cover's door."""
         code = request.query_params.get("start", "")
-        event = Started(code if forms.CODE.fullmatch(code) else None)
+        event = Started(code if is_code(code) else None)
         return await self._answer(request, {}, event, None)
+
+    async def come(self, request: Request) -> Response:
+        """From a chat that keeps everything: the same place here, or the cover once it is late."""
+        place = self._parts.links.position(request.path_params["code"])
+        return await self._answer(request, {}, Started() if place is None else Tapped(place), None)
 
     async def tap(self, request: Request) -> Response:
         """A button, or words."""

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 COOKIE = "k"
 MAX_BODY = 64 * 1024
-CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ONCE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
@@ -22,7 +22,7 @@ class BadForm(Exception):
 def once(form: Mapping[str, str]) -> str:
     """The form's own key, so that words sent twice arrive once."""
     key = form.get("once", "")
-    return key if CODE.fullmatch(key) else secrets.token_urlsafe(12)
+    return key if _ONCE.fullmatch(key) else secrets.token_urlsafe(12)
 
 
 def token(request: Request) -> str | None:

@@ -22,7 +22,7 @@
   let touched = Date.now();
   let hiddenSince = 0;
 
-  if (location.search || location.hash) history.replaceState(null, '', '/');
+  if (location.pathname !== '/' || location.search || location.hash) history.replaceState(null, '', '/');
 
   // --- the screen ------------------------------------------------------------------------
 

@@ -1,0 +1,497 @@
+"""Viber: its callbacks come in by webhook, every screen is a new message, nothing can be removed.
+
+Two promises hold everywhere here. Nothing that came from her, no id and no token reaches a log
+or an exception; and whatever Viber answers becomes one of the verdicts of `base`, in `verdict`.
+Of a callback only her id, her words and the position are read: never a name, a picture, a
+country or her phone's language.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from viberbot.api.event_type import EventType
+from viberbot.api.messages import FileMessage, KeyboardMessage, TextMessage
+from viberbot.api.messages.message_type import MessageType
+from viberbot.api.viber_requests import ViberConversationStartedRequest, ViberMessageRequest
+
+from bot.channels.base import (
+    Address,
+    Gone,
+    Handle,
+    Incoming,
+    Intake,
+    Limits,
+    Outgoing,
+    Refused,
+    Reply,
+    SendError,
+    Throttled,
+    Unauthorised,
+    Unknown,
+    Unpaid,
+    Unsent,
+)
+from bot.channels.chats import lane_of
+from bot.channels.http import Answer, AnswerLost, Http, NothingLeft
+from bot.channels.keyboard import LABEL, keyboard
+from bot.channels.pace import Gate, Lane
+from bot.channels.polling import LATE, Backoff, is_recent
+from bot.channels.words import is_code, plain
+from bot.links import Links
+from bot.privacy.redact import EventLog
+from dialogs import payload
+from dialogs.model import (
+    HIDE,
+    SOURCE_LANGUAGE,
+    Event,
+    MediaKind,
+    Position,
+    Sent,
+    Started,
+    Tapped,
+    Typed,
+)
+
+LIMITS = Limits(
+    text=6900,  # of 7000: the rest is for the line that names who speaks
+    window=7000,
+    buttons=11,
+    columns=6,
+    label=LABEL,
+    payload=64,
+    picture=True,
+    edit=False,
+    delete_hours=None,
+    knows_edit_time=False,
+    keeps_window=True,
+    free_hours=24,
+)
+API_LEVEL = 3
+"""Silent taps need 2, the closed browser 3 (Viber 7.6, of 2017)."""
+MAX_BYTES = 30_000
+MAX_NAME = 28
+MAX_CALLBACK = 64 * 1024
+FRESH = timedelta(minutes=30)
+EVENTS = ("delivered", "seen", "failed", "subscribed", "unsubscribed", "conversation_started")
+CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
+SETTLE_SECONDS = 8.0
+"""How long Viber waits for us at most; what is not settled by then it brings again."""
+WELCOME_SECONDS = 4.0
+TOO_MANY_SECONDS = 60.0
+REMEMBERED = 10_000
+WELCOME: Handle = "welcome"
+_EARLY = timedelta(minutes=2)  # a stamp from the future is no stamp of ours
+_CHARGED = 5
+_HAIR_SPACE = "\u200a"
+_KINDS = {
+    MessageType.PICTURE: MediaKind.PHOTO,
+    MessageType.CONTACT: MediaKind.CONTACT,
+    MessageType.LOCATION: MediaKind.LOCATION,
+}
+_READ = ("type", "text", "media", "tracking_data")
+
+_log = EventLog("viber")
+T = TypeVar("T")
+
+
+# --- what Viber's answers mean -------------------------------------------------------------
+
+
+class WebhookMissing(Unsent):
+    """No webhook is set; while there is none Viber takes no message."""
+
+
+_STATUS: Mapping[int, type[SendError]] = {
+    1: Refused,  # invalidUrl
+    2: Unauthorised,  # invalidAuthToken
+    3: Refused,  # badData
+    4: Refused,  # missingData
+    5: Gone,  # receiverNotRegistered: she has no Viber any more
+    6: Gone,  # receiverNotSubscribed: she left us
+    7: Unauthorised,  # publicAccountBlocked: the bot is, not she
+    8: Unauthorised,  # publicAccountNotFound
+    9: Unauthorised,  # publicAccountSuspended
+    10: WebhookMissing,
+    11: Refused,  # receiverNoSuitableDevice
+    12: Throttled,  # tooManyRequests: a hundred messages without a word of hers
+    13: Refused,  # apiVersionNotSupported: her Viber is too old
+    14: Refused,  # incompatibleWithVersion: our fields ask for more than `API_LEVEL`
+    15: Unauthorised,  # publicAccountNotAuthorized
+    16: Refused,  # inchatReplyMessageNotAllowed
+    17: Refused,  # publicAccountIsNotInline
+    18: Refused,  # noPublicChat
+    19: Refused,  # cannotSendBroadcast
+    20: Refused,  # broadcastNotAllowed
+    21: Refused,  # unsupportedCountry
+    22: Unpaid,  # paymentUnsupported
+    23: Unpaid,  # freeMessagesExceeded
+    24: Unpaid,  # noBalance
+}
+
+
+def verdict(answer: Answer) -> SendError | None:
+    """The one table: what may be done after an answer of Viber's; None when it took the call."""
+    if answer.status == 429:
+        return Throttled(_seconds(answer.retry_after), everywhere=True)
+    told = _object(answer.body)
+    status = told.get("status") if told is not None else None
+    if answer.status != 200 or type(status) is not int:
+        return Unknown()  # lost in between, or not Viber's word
+    if status == 0:
+        return None
+    kind = _STATUS.get(status, Unsent)
+    return Throttled(TOO_MANY_SECONDS) if kind is Throttled else kind()
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        told = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict) else None
+
+
+def _seconds(told: str | None) -> float:
+    try:
+        return min(max(1.0, float(told or "")), 86400.0)
+    except ValueError:
+        return TOO_MANY_SECONDS
+
+
+# --- the channel -----------------------------------------------------------------------------
+
+
+class ViberChannel:
+    """One bot of Viber's as a channel, and what its operator asks of it."""
+
+    name = "viber"
+    limits = LIMITS
+
+    def __init__(
+        self,
+        token: str,
+        api: str,
+        names: Mapping[str, str],
+        links: Links,
+        now: Callable[[], datetime],
+    ) -> None:
+        """`api` is the base address, such as https://chatapi.viber.com. `names` are the bot's
+        in each language, in the cover's words, at most 28 characters.
+        """
+        self.events: Counter[str] = Counter()
+        self._token, self._api, self._now = token, api.rstrip("/"), now
+        self._names, self._links = names, links
+        self._http = Http()
+        self._gate: Gate | None = None
+        self._intake: Intake | None = None
+        self._withdrawn = asyncio.Event()
+        self._welcomes: dict[Address, asyncio.Future[bytes]] = {}
+        self._settling: OrderedDict[str, asyncio.Future[None]] = OrderedDict()
+
+    async def run(self, intake: Intake) -> None:
+        """Let callbacks in until cancelled. Raises `Unauthorised` once Viber shuts us out."""
+        self._intake = intake
+        looking = asyncio.create_task(self._look_at_account())
+        try:
+            await self._withdrawn.wait()
+        finally:
+            self._intake = None
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+        raise Unauthorised
+
+    async def show(self, address: Address, message: Outgoing, window: Handle | None) -> Handle:
+        """Send a message below all others; the answer to her arrival goes with that callback."""
+        fields = self._fields(message)
+        welcome = self._welcomes.get(address)
+        if message.window and welcome is not None and not welcome.done():
+            welcome.set_result(_encoded(fields))
+            return WELCOME
+        lane = lane_of(message) if message.window else Lane.CASE
+        if message.audio is not None and (clip := self._clip(message)) is not None:
+            await self._send(address, clip, lane)
+        return await self._send(address, fields, lane)
+
+    async def remove(self, address: Address, handles: Sequence[Handle]) -> None:
+        """Viber lets nobody remove what was sent."""
+
+    async def sweep(self, address: Address, newest: Handle | None) -> None:
+        """As `remove`."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.close()
+
+    # --- what the operator asks --------------------------------------------------------------
+
+    async def set_webhook(self, url: str) -> None:
+        """Tell Viber where to call. It calls at once: we must be listening. Raises `SendError`."""
+        asked = {"url": url, "event_types": EVENTS, "send_name": False, "send_photo": False}
+        await self._call("set_webhook", asked)
+
+    async def account(self) -> Mapping[str, Any]:
+        """What Viber says of the bot; who its administrators are is left out."""
+        told = await self._call("get_account_info", {})
+        shown = ("name", "uri", "webhook", "event_types", "subscribers_count")
+        return {key: told[key] for key in shown if key in told}
+
+    # --- out ---------------------------------------------------------------------------------
+
+    def _fields(self, message: Outgoing) -> dict[str, Any]:
+        """A text with its keyboard. The position of what she types goes along."""
+        text = f"{message.author}:\n{message.text}" if message.author else message.text
+        picture = self._links.medium(f"{message.picture}.png") if message.picture else None
+        sent = TextMessage(
+            text=unformatted(text),
+            keyboard=keyboard(message, picture),
+            tracking_data=self._tracked(message),
+            min_api_version=API_LEVEL,
+        )
+        return {**sent.to_dict(), "sender": self._sender(message)}
+
+    def _clip(self, message: Outgoing) -> dict[str, Any] | None:
+        """A voice for who does not read; Viber knows no voice messages from a bot, only files."""
+        for kind in ("m4a", "mp3"):
+            name = f"{message.audio}.{kind}"
+            if address := self._links.medium(name):
+                clip = FileMessage(
+                    media=address, size=self._links.size(name), file_name=f"1.{kind}"
+                )
+                fields = {**clip.to_dict(), "min_api_version": API_LEVEL}
+                return {**fields, "sender": self._sender(message)}
+        return None
+
+    def _sender(self, message: Outgoing) -> dict[str, str]:
+        name = self._names.get(message.language) or self._names[SOURCE_LANGUAGE]
+        return {"name": name[:MAX_NAME]}
+
+    def _tracked(self, message: Outgoing) -> str | None:
+        return payload.pack(message.position, self._now()) if message.position else None
+
+    async def _send(self, address: Address, fields: dict[str, Any], lane: Lane) -> Handle:
+        if self._gate is None:
+            self._gate = Gate(asyncio.get_running_loop().time)
+        await self._gate.enter(address, lane)
+        try:
+            told = await self._call("send_message", {"receiver": address, **fields})
+        except Throttled as throttled:
+            pause = self._gate.pause(address, throttled.seconds)
+        else:
+            if told.get("billing_status") == _CHARGED:
+                self._note("message_charged")
+            return str(told.get("message_token", ""))
+        raise Throttled(pause.seconds, pause.everywhere)
+
+    async def _call(self, method: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """One call of the API: its answer, or a verdict with no cause attached."""
+        body = _encoded(fields)
+        if len(body) > MAX_BYTES:
+            raise Refused
+        try:
+            answer = await self._http.post_json(
+                f"{self._api}/pa/{method}",
+                body,
+                {"X-Viber-Auth-Token": self._token},
+                connect=CONNECT_SECONDS,
+                read=READ_SECONDS,
+            )
+        except NothingLeft:
+            failure: SendError = Unsent()
+        except AnswerLost:
+            failure = Unknown()
+        else:
+            refusal = verdict(answer)
+            if refusal is None:
+                return _object(answer.body) or {}
+            failure = refusal
+        self._heed(failure)
+        raise failure
+
+    def _heed(self, failure: SendError) -> None:
+        """What stops us all is told at once."""
+        if isinstance(failure, Unauthorised):
+            self._withdrawn.set()
+        elif isinstance(failure, Unpaid):
+            self._note("send_unpaid")
+        elif isinstance(failure, WebhookMissing):
+            self._note("webhook_elsewhere")
+
+    async def _look_at_account(self) -> None:
+        """Once at the start: is the token good, and does Viber know where we are?"""
+        backoff = Backoff(lambda: 1.0, first=5, most=600)
+        while True:
+            try:
+                account = await self.account()
+            except SendError:
+                self._note("poll_failed")
+                await asyncio.sleep(backoff.next())
+                continue
+            if not account.get("webhook"):
+                self._note("webhook_elsewhere")
+            return
+
+    # --- in ------------------------------------------------------------------------------------
+
+    async def receive(self, body: bytes, signature: str) -> Reply:
+        """One callback: verified, read, settled, and only then acknowledged."""
+        if not self._is_signed(body, signature):
+            return self._refuse(403)
+        if len(body) > MAX_CALLBACK:
+            return self._refuse(413)
+        told = _object(body)
+        if told is None:
+            return self._refuse(400)
+        intake = self._intake
+        if intake is None:
+            return Reply(503)
+        try:
+            return await self._take(intake, told)
+        except (LookupError, ValueError, TypeError, AttributeError):
+            return self._refuse(400)
+
+    def _is_signed(self, body: bytes, signature: str) -> bool:
+        wanted = hmac.new(self._token.encode(), body, hashlib.sha256).hexdigest()
+        return hmac.compare_digest(wanted.encode(), signature.lower().encode())
+
+    async def _take(self, intake: Intake, told: dict[str, Any]) -> Reply:
+        match told["event"]:
+            case EventType.MESSAGE:
+                return await self._settle(intake, self._read(told))
+            case EventType.CONVERSATION_STARTED:
+                return await self._welcome(intake, told)
+            case EventType.UNSUBSCRIBED:
+                intake.blocked(self.name, _text(told["user_id"]))
+            case EventType.FAILED:
+                token = str(told["message_token"])
+                intake.undelivered(self.name, _text(told["user_id"]), token)
+                self._note("send_failed")
+            case EventType.WEBHOOK | EventType.SUBSCRIBED | EventType.DELIVERED | EventType.SEEN:
+                pass
+            case _:
+                self._note("unknown_event")
+        return Reply(200)
+
+    async def _settle(self, intake: Intake, incoming: Incoming) -> Reply:
+        """Hand over once; the same delivery again waits for the same end."""
+        settled = self._settling.get(incoming.key)
+        if settled is None or _failed(settled):
+            settled = self._settling[incoming.key] = intake.accept(incoming)
+            if len(self._settling) > REMEMBERED:
+                self._settling.popitem(last=False)
+        await asyncio.wait({settled}, timeout=SETTLE_SECONDS)
+        return Reply(200 if settled.done() and not _failed(settled) else 503)
+
+    async def _welcome(self, intake: Intake, told: dict[str, Any]) -> Reply:
+        """She opened the chat: the cover, as the answer itself, for she is no subscriber yet."""
+        request = ViberConversationStartedRequest().from_dict({**told, "user": _id(told["user"])})
+        address, code = _text(request.user.id), request.context
+        started = Started(code if isinstance(code, str) and is_code(code) else None)
+        incoming = Incoming(self.name, address, started, _text_of(told["message_token"]))
+        if request.subscribed is True:
+            return await self._settle(intake, incoming)
+        welcome = self._welcomes[address] = asyncio.get_running_loop().create_future()
+        try:
+            intake.accept(incoming)
+            await asyncio.wait({welcome}, timeout=WELCOME_SECONDS)
+            return Reply(200, welcome.result() if welcome.done() else b"")
+        finally:
+            if self._welcomes.get(address) is welcome:
+                del self._welcomes[address]
+
+    def _read(self, told: dict[str, Any]) -> Incoming:
+        """A message of hers, without her name and without what cannot be needed."""
+        message = {key: told["message"][key] for key in _READ if key in told["message"]}
+        if message["type"] not in (MessageType.TEXT, MessageType.URL):
+            message = {**message, "type": MessageType.KEYBOARD}  # its medium is never parsed
+        bare = {**told, "sender": _id(told["sender"]), "message": message}
+        request = ViberMessageRequest().from_dict(bare)
+        address, key = _text(request.sender.id), _text_of(request.message_token)
+        prompt = is_recent(_moment(request.timestamp), self._now(), LATE)
+        tracked = request.message.tracking_data
+        event = self._event(request, told["message"]["type"], prompt)
+        if isinstance(event, Tapped) or not isinstance(tracked, str):
+            return Incoming(self.name, address, event, key)
+        here = payload.unpack(tracked)
+        return Incoming(
+            self.name,
+            address,
+            event,
+            key,
+            position=here if self._is_fresh(tracked) else None,
+            languages=(here.language,) if here is not None else (),
+        )
+
+    def _event(self, request: ViberMessageRequest, kind: str, prompt: bool) -> Event:
+        message = request.message
+        if isinstance(message, KeyboardMessage):
+            return Sent(_KINDS.get(kind, MediaKind.OTHER), prompt)
+        words = plain(_text(message.text if kind == MessageType.TEXT else message.media))
+        if self._links.is_page(words):  # she reads on our page now: nothing stays open here
+            language = self._links.language_of(words) or SOURCE_LANGUAGE
+            return Tapped(Position(language, HIDE))
+        if payload.stamp(words) is not None:
+            return Tapped(payload.unpack(words), prompt and self._is_fresh(words))
+        return Tapped(None) if request.silent is True else Typed(words, prompt)
+
+    def _is_fresh(self, packed: str) -> bool:
+        made = payload.stamp(packed)
+        return made is not None and -_EARLY <= self._now() - made <= FRESH
+
+    def _refuse(self, status: int) -> Reply:
+        self._note("update_dropped")
+        return Reply(status)
+
+    def _note(self, code: str) -> None:
+        self.events[code] += 1
+        _log.event(code)
+
+
+def unformatted(text: str) -> str:
+    """The same words where Viber would read signs in them as bold or struck out.
+
+    It takes a sign as one only where no space follows: so a hair's breadth of one does.
+    """
+    for sign in ("*", "_", "~", "```"):
+        if text.count(sign) > 1:
+            text = text.replace(sign, f"{sign}{_HAIR_SPACE}")
+    return text
+
+
+def _encoded(fields: Mapping[str, Any]) -> bytes:
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _failed(settled: asyncio.Future[None]) -> bool:
+    return settled.done() and (settled.cancelled() or settled.exception() is not None)
+
+
+def _id(user: dict[str, Any]) -> dict[str, Any]:
+    return {"id": user["id"]}
+
+
+def _text(told: object) -> str:
+    if not isinstance(told, str) or not told:
+        raise TypeError
+    return told
+
+
+def _text_of(token: object) -> str:
+    if type(token) is not int and not isinstance(token, str):
+        raise TypeError
+    return str(token)
+
+
+def _moment(told: object) -> datetime | None:
+    """Viber counts in milliseconds; what is absurd is no moment."""
+    try:
+        return datetime.fromtimestamp(int(str(told)) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,108 @@
+"""Addresses of our own that say nothing: a position on our page, and a picture for a platform.
+
+Nothing is stored for them. A page's address holds its position sealed, for minutes; a
+picture's name is a keyed fingerprint that changes every hour.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from bot.privacy.vault import Vault, VaultError
+from dialogs import payload
+from dialogs.model import Position
+
+PAGE_MINUTES = 10
+"""How long the address of a page opens it."""
+MEDIA_HOURS = 1
+"""How long after its hour a medium's address still gives it."""
+PAGE, MEDIA = "/r/", "/m/"
+_KINDS = {".png": "image/png", ".mp3": "audio/mpeg", ".m4a": "audio/mp4"}
+_PLACE = ("links", "page", "position")
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """One file of ours, as a platform fetches it."""
+
+    path: Path
+    mime: str
+
+
+class Links:
+    """Makes the addresses, and knows its own again."""
+
+    def __init__(
+        self, vault: Vault, base: str, folders: tuple[Path, ...], now: Callable[[], datetime]
+    ) -> None:
+        """`base` is where people reach us; `folders` hold the pictures and the audio clips."""
+        self._vault, self._base, self._now = vault, base, now
+        self._media = {
+            path.name: Medium(path, _KINDS[path.suffix])
+            for folder in folders
+            for path in sorted(folder.glob("*"))
+            if path.suffix in _KINDS
+        }
+
+    # --- a page of ours ------------------------------------------------------------------------
+
+    def page(self, position: Position) -> str:
+        """The address that opens our page at a position, once and again within ten minutes."""
+        packed = payload.pack(position, self._now()).ljust(payload.MAX_BYTES).encode()
+        sealed = self._vault.seal("page", *_PLACE, packed)
+        return f"{self._base}{PAGE}{base64.urlsafe_b64encode(sealed).decode().rstrip('=')}"
+
+    def position(self, code: str) -> Position | None:
+        """Where the address of a page leads, or None once it is too old, or was never ours."""
+        packed = self._opened(code)
+        made = payload.stamp(packed)
+        if made is None or not timedelta(0) <= self._now() - made < timedelta(minutes=PAGE_MINUTES):
+            return None
+        return payload.unpack(packed)
+
+    def is_page(self, text: str) -> bool:
+        """Whether this is the address of a page of ours: a platform tells us that she opened it."""
+        return text.startswith(f"{self._base}{PAGE}")
+
+    def language_of(self, url: str) -> str | None:
+        """The language of the page that an address opened, however old."""
+        position = payload.unpack(self._opened(url.removeprefix(f"{self._base}{PAGE}")))
+        return position.language if position is not None else None
+
+    def _opened(self, code: str) -> str:
+        try:
+            sealed = base64.b64decode(code + "=" * (-len(code) % 4), altchars=b"-_", validate=True)
+            return self._vault.unseal("page", *_PLACE, sealed).decode().strip()
+        except (VaultError, ValueError, binascii.Error):
+            return ""
+
+    # --- pictures and clips --------------------------------------------------------------------
+
+    def medium(self, name: str) -> str | None:
+        """The address of a file, such as `order.png`, for this hour; None where there is none."""
+        if name not in self._media:
+            return None
+        return f"{self._base}{MEDIA}{self._code(name, self._hour())}{Path(name).suffix}"
+
+    def size(self, name: str) -> int:
+        """The bytes of a file of ours."""
+        return self._media[name].path.stat().st_size
+
+    def find(self, file: str) -> Medium | None:
+        """The file behind the last part of an address, while that is not too old."""
+        hours = range(self._hour() - MEDIA_HOURS, self._hour() + 1)
+        for name, medium in self._media.items():
+            if any(file == f"{self._code(name, hour)}{medium.path.suffix}" for hour in hours):
+                return medium
+        return None
+
+    def _hour(self) -> int:
+        return int(self._now().timestamp()) // 3600
+
+    def _code(self, name: str, hour: int) -> str:
+        return self._vault.mac("media", name, str(hour)).hex()[:32]
