@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from bot.storage.records import Role, StaffMember, StaffState
 from bot.windows import Timing
 from scheduler.model import Reception
 from tests.standins.telegram import TelegramStandIn
+from tests.standins.viber import ViberStandIn
 
 PATIENCE = 10.0
 SOFIA = ZoneInfo("Europe/Sofia")
@@ -30,6 +32,7 @@ class Line:
 
     phen: Phen
     telegram: TelegramStandIn
+    viber: ViberStandIn
     url: str
 
     async def consultant(self, login: str = "maria", alias: str = "Мария") -> StaffMember:
@@ -61,27 +64,39 @@ async def running_line(
     also: tuple[Channel, ...] = (),
 ) -> AsyncIterator[Line]:
     """Start everything, and stop it as SIGTERM would."""
-    standin = TelegramStandIn()
-    await standin.start()
-    stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
+    telegram, viber = TelegramStandIn(), ViberStandIn(now=now)
+    await telegram.start()
+    await viber.start()
+    stop, listening = asyncio.Event(), asyncio.get_running_loop().create_future()
     try:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
         settings = Settings(
-            data_dir=folder, port=0, telegram_token=standin.token, telegram_api=standin.api
+            data_dir=folder,
+            port=port,
+            public_url=f"http://127.0.0.1:{port}",
+            telegram_token=telegram.token,
+            telegram_api=telegram.api,
+            viber_token=viber.token,
+            viber_api=viber.api,
         )
         await asyncio.to_thread(migrate, settings.database)
         Vault.open(settings.key_file, create=True)
         async with join(settings, now=now, timing=timing, also=also) as phen:
-            serving = asyncio.create_task(serve(phen, stop, listening=port.set_result))
-            await asyncio.wait({serving, port}, return_when=asyncio.FIRST_COMPLETED)
+            serving = asyncio.create_task(serve(phen, stop, listening=listening.set_result))
+            await asyncio.wait({serving, listening}, return_when=asyncio.FIRST_COMPLETED)
             if serving.done():
                 await serving
+            viber.webhook = f"{settings.address}/viber/webhook"
             try:
-                yield Line(phen, standin, f"http://127.0.0.1:{port.result()}")
+                yield Line(phen, telegram, viber, settings.address)
             finally:
                 stop.set()
                 await serving
     finally:
-        await standin.stop()
+        await viber.stop()
+        await telegram.stop()
 
 
 async def eventually(

@@ -13,10 +13,12 @@ from enum import Enum, auto
 from typing import Protocol, TypeVar
 
 from bot.channels.base import Outgoing, Refused, Throttled
-from bot.channels.pace import Gate, Lane
+from bot.channels.pace import Gate, Lane, Rates
 from bot.channels.pictures import Picture, Pictures
 from dialogs.model import DANGER, HIDE
 
+RATES = Rates(per_second=28, burst=2, chat_per_second=1, chat_burst=5)
+"""With the burst never more than the 30 that the platform takes in any second."""
 BATCH = 100
 MAX_STANDING = 2000
 T = TypeVar("T")
@@ -182,7 +184,7 @@ class Chats:
     async def _send(self, chat: int, lane: Lane, call: Callable[[], Awaitable[T]]) -> T:
         """Wait for the turn, and call. A 429 pauses this chat, or all when it recurs."""
         if self._gate is None:
-            self._gate = Gate(asyncio.get_running_loop().time)
+            self._gate = Gate(asyncio.get_running_loop().time, RATES)
         await self._gate.enter(str(chat), lane)
         try:
             return await call()

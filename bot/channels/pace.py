@@ -13,15 +13,21 @@ from enum import IntEnum
 
 from bot.channels.base import Throttled
 
-PER_SECOND = 28.0  # with the burst below, never more than 30 in any second
-BURST = 2.0
-CHAT_PER_SECOND = 1.0
-CHAT_BURST = 5.0
 MANY_CHATS = 3
 """That many chats refused within `MANY_SECONDS`: it is not about a chat any more."""
 MANY_SECONDS = 10.0
 MAX_CHATS = 1000
 _ALMOST = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What a platform takes: messages a second and at once, over all and in one chat."""
+
+    per_second: float
+    burst: float
+    chat_per_second: float
+    chat_burst: float
 
 
 class Lane(IntEnum):
@@ -81,8 +87,9 @@ class Pause:
 class Pace:
     """Who may go now: lanes in their order, first come first served within each."""
 
-    def __init__(self, now: float, per_second: float = PER_SECOND, burst: float = BURST) -> None:
-        self._overall = Bucket(per_second, burst, now)
+    def __init__(self, now: float, rates: Rates) -> None:
+        self._rates = rates
+        self._overall = Bucket(rates.per_second, rates.burst, now)
         self._chats: dict[str, Bucket] = {}
         self._waiting: dict[Lane, dict[Ticket, None]] = {lane: {} for lane in Lane}
         self._paused: dict[str, float] = {}
@@ -149,17 +156,18 @@ class Pace:
         if chat not in self._chats:
             if len(self._chats) >= MAX_CHATS:
                 self._chats = {c: b for c, b in self._chats.items() if not b.full(now)}
-            self._chats[chat] = Bucket(CHAT_PER_SECOND, CHAT_BURST, now)
+            rates = self._rates
+            self._chats[chat] = Bucket(rates.chat_per_second, rates.chat_burst, now)
         return self._chats[chat]
 
 
 class Gate:
     """`await gate.enter(...)` before each call that the platform counts."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], rates: Rates) -> None:
         """`clock` gives seconds that only grow, such as the event loop's `time`."""
         self._clock = clock
-        self._pace = Pace(clock())
+        self._pace = Pace(clock(), rates)
         self._turns: dict[Ticket, asyncio.Future[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
 

@@ -42,7 +42,7 @@ from bot.channels.base import (
 from bot.channels.chats import lane_of
 from bot.channels.http import Answer, AnswerLost, Http, NothingLeft
 from bot.channels.keyboard import LABEL, keyboard
-from bot.channels.pace import Gate, Lane
+from bot.channels.pace import Gate, Lane, Rates
 from bot.channels.polling import LATE, Backoff, is_recent
 from bot.channels.words import is_code, plain
 from bot.links import Links
@@ -74,6 +74,8 @@ LIMITS = Limits(
     keeps_window=True,
     free_hours=24,
 )
+RATES = Rates(per_second=48, burst=2, chat_per_second=4, chat_burst=8)
+"""Viber names 500 calls in ten seconds for broadcasts, and nothing for the rest."""
 API_LEVEL = 3
 """Silent taps need 2, the closed browser 3 (Viber 7.6, of 2017)."""
 MAX_BYTES = 30_000
@@ -278,7 +280,7 @@ class ViberChannel:
 
     async def _send(self, address: Address, fields: dict[str, Any], lane: Lane) -> Handle:
         if self._gate is None:
-            self._gate = Gate(asyncio.get_running_loop().time)
+            self._gate = Gate(asyncio.get_running_loop().time, RATES)
         await self._gate.enter(address, lane)
         try:
             told = await self._call("send_message", {"receiver": address, **fields})

@@ -2,12 +2,13 @@
 
 import pytest
 
-from bot.channels import pace
+from bot.channels import chats, viber
+from bot.channels.pace import Rates
 
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Telegram's pace is tested elsewhere; here it would only be waited for."""
-    monkeypatch.setattr(pace, "CHAT_BURST", 1e6)
-    monkeypatch.setattr(pace, "CHAT_PER_SECOND", 1e6)
-    monkeypatch.setattr(pace.Pace.__init__, "__defaults__", (1e6, 1e6))
+    """The platforms' pace is tested elsewhere; here it would only be waited for."""
+    fast = Rates(1e6, 1e6, 1e6, 1e6)
+    monkeypatch.setattr(chats, "RATES", fast)
+    monkeypatch.setattr(viber, "RATES", fast)

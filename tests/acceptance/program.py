@@ -18,9 +18,9 @@ from tests.standins.telegram import TelegramStandIn
 PATIENCE = 20.0
 _QUICK = """
 import sys
-from bot.channels import pace
-pace.CHAT_BURST = pace.CHAT_PER_SECOND = 1e6
-pace.Pace.__init__.__defaults__ = (1e6, 1e6)
+from bot.channels import chats, viber
+from bot.channels.pace import Rates
+chats.RATES = viber.RATES = Rates(1e6, 1e6, 1e6, 1e6)
 from bot.cli import main
 sys.argv = ["phen", "run"]
 main()

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from bot.channels import pace
+from bot.channels import chats
 from bot.texts import open_content
 from tests.line import running_line
 from tests.phones import ConsolePhone, Phone, TelegramPhone, WebPhone
@@ -19,7 +20,7 @@ LANGUAGES = open_content()[0].languages
 @pytest.fixture(autouse=True)
 def _she_taps_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Telegram's pace for one chat is tested with the channel; here nobody waits for it."""
-    monkeypatch.setattr(pace, "CHAT_PER_SECOND", 100.0)
+    monkeypatch.setattr(chats, "RATES", replace(chats.RATES, chat_per_second=100.0))
 
 
 @asynccontextmanager

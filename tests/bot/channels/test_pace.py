@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from bot.channels.base import Throttled
-from bot.channels.pace import CHAT_BURST, Gate, Lane, Pace
+from bot.channels.chats import RATES
+from bot.channels.pace import Gate, Lane, Pace
 from bot.channels.polling import LATE, Backoff, Ledger, is_recent
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -27,7 +29,7 @@ def drain(pace: Pace, now: float, until: float) -> list[tuple[float, str, Lane]]
 
 
 def test_no_second_sees_more_than_thirty_messages() -> None:
-    pace = Pace(0.0)
+    pace = Pace(0.0, RATES)
     for chat in range(200):
         pace.join(str(chat), Lane.MENU)
     times = [at for at, _, _ in drain(pace, 0.0, 60.0)]
@@ -37,7 +39,7 @@ def test_no_second_sees_more_than_thirty_messages() -> None:
 
 
 def test_112_goes_before_two_hundred_menus() -> None:
-    pace = Pace(0.0)
+    pace = Pace(0.0, RATES)
     for chat in range(200):
         pace.join(str(chat), Lane.BROADCAST if chat % 2 else Lane.MENU)
     drain(pace, 0.0, 0.5)
@@ -48,16 +50,16 @@ def test_112_goes_before_two_hundred_menus() -> None:
 
 
 def test_a_short_burst_in_one_chat_is_let_through_and_then_one_a_second() -> None:
-    pace = Pace(0.0)
+    pace = Pace(0.0, RATES)
     for _ in range(8):
         pace.join("she", Lane.MENU)
     times = [at for at, _, _ in drain(pace, 0.0, 60.0)]
-    assert times[int(CHAT_BURST) - 1] < 0.5
-    assert times[-1] - times[int(CHAT_BURST) - 1] == pytest.approx(3, abs=0.3)
+    assert times[int(RATES.chat_burst) - 1] < 0.5
+    assert times[-1] - times[int(RATES.chat_burst) - 1] == pytest.approx(3, abs=0.3)
 
 
 def test_one_busy_chat_does_not_hold_up_another() -> None:
-    pace = Pace(0.0)
+    pace = Pace(0.0, RATES)
     for _ in range(30):
         pace.join("busy", Lane.MENU)
     pace.join("other", Lane.MENU)
@@ -65,7 +67,7 @@ def test_one_busy_chat_does_not_hold_up_another() -> None:
 
 
 def test_hide_does_not_wait_for_the_chats_own_second() -> None:
-    pace = Pace(0.0)
+    pace = Pace(0.0, RATES)
     for _ in range(30):
         pace.join("she", Lane.MENU)
     drain(pace, 0.0, 1.0)
@@ -74,7 +76,7 @@ def test_hide_does_not_wait_for_the_chats_own_second() -> None:
 
 
 def test_a_429_pauses_that_chat_alone() -> None:
-    pace = Pace(0.0)
+    pace = Pace(0.0, RATES)
     assert not pace.pause("she", 5, 0.0).everywhere
     assert pace.paused("she", 1.0) is not None
     assert pace.paused("other", 1.0) is None
@@ -82,7 +84,7 @@ def test_a_429_pauses_that_chat_alone() -> None:
 
 
 def test_a_429_that_recurs_in_several_chats_pauses_everything() -> None:
-    pace = Pace(0.0)
+    pace = Pace(0.0, RATES)
     pause = [pace.pause(chat, 5, at) for at, chat in enumerate("abc")][-1]
     assert pause.everywhere
     other = pace.paused("other", 3.0)
@@ -92,7 +94,7 @@ def test_a_429_that_recurs_in_several_chats_pauses_everything() -> None:
 
 
 def test_many_chats_are_not_remembered() -> None:
-    pace = Pace(0.0, per_second=1e6, burst=1e6)
+    pace = Pace(0.0, replace(RATES, per_second=1e6, burst=1e6))
     for chat in range(5000):
         pace.join(str(chat), Lane.MENU)
         pace.release(float(chat))
@@ -100,7 +102,7 @@ def test_many_chats_are_not_remembered() -> None:
 
 
 async def test_whoever_waits_when_the_pause_comes_is_told() -> None:
-    gate = Gate(asyncio.get_running_loop().time)
+    gate = Gate(asyncio.get_running_loop().time, RATES)
     waiting = [asyncio.create_task(gate.enter("she", Lane.MENU)) for _ in range(8)]
     await asyncio.sleep(0.3)
     gate.pause("she", 7)
@@ -112,7 +114,7 @@ async def test_whoever_waits_when_the_pause_comes_is_told() -> None:
 
 
 async def test_one_who_gives_up_does_not_block_the_line() -> None:
-    gate = Gate(asyncio.get_running_loop().time)
+    gate = Gate(asyncio.get_running_loop().time, RATES)
     tasks = [asyncio.create_task(gate.enter("she", Lane.MENU)) for _ in range(6)]
     await asyncio.sleep(0)
     for task in tasks:

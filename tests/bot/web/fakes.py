@@ -16,6 +16,8 @@ from starlette.applications import Starlette
 
 from bot.channels.base import Incoming, Outgoing, OutgoingButton
 from bot.channels.web import WebChannel
+from bot.links import Links
+from bot.privacy.vault import Vault
 from bot.web.app import WebParts, assemble
 from bot.web.chat import chat_routes
 from bot.web.demo import demo_routes
@@ -234,6 +236,7 @@ class World:
             store=cast(Any, None),
             changes=cast(Any, None),
             now=self.clock,
+            links=Links(Vault(bytes(32), Path("no-days")), "http://ours.example", (), self.clock),
             health=self._health,
             counts=self._counts,
             public_url=public_url,

@@ -38,6 +38,7 @@ def site(centre: Centre) -> Starlette:
         accounts=centre.accounts,
         store=centre.store,
         changes=centre.changes,
+        links=cast(Any, None),
         now=centre.clock,
         health=cast(Any, None),
         counts=cast(Any, None),
