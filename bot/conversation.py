@@ -190,10 +190,11 @@ class Conversation:
 
         A lasting chat has heard it from the message itself.
         """
-        if not self._stands_on_case(who):
+        lasting = self._lasting(who)
+        if not lasting and not self._stands_on_case(who):
             return
         case = await self._handover.case_of(who)
-        if self._lasting(who):
+        if lasting:
             return None if case else self._windows.case_over(who)
         window = self._windows.get(who)
         if window is None or window.position is None or not self._stands_on_case(who):

@@ -192,9 +192,10 @@ class Windows:
         self._enqueue(who, window, lambda: self._remove_late(who, window))
 
     def opened(self, who: Who) -> None:
-        """Her page says that it is open, on her case or beside it."""
+        """Her page, or what she wrote, says that it is open, on her case or beside it."""
         window = self._window(who)
         window.open = window.in_case = window.littered = True
+        self.touch(who)
 
     def left(self, who: Who) -> None:
         """Nobody is before the window any more; nothing is sent to it."""
