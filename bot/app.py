@@ -24,6 +24,7 @@ from bot.delivery import Delivery, remove_old
 from bot.demo import Demo
 from bot.desk.accounts import Accounts
 from bot.desk.service import Desk
+from bot.fills import Fills
 from bot.handover import Handover
 from bot.links import Links
 from bot.live import Changes
@@ -163,9 +164,8 @@ def _joined(
         windows,
         handover,
         delivery,
-        store,
+        Fills(texts, store, now, lambda: changes.watched),
         now,
-        lambda: changes.watched,
         links.page,
     )
     return Phen(

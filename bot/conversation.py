@@ -17,11 +17,11 @@ from zoneinfo import ZoneInfo
 from bot import render
 from bot.channels.base import Channel, Handle, Incoming, Outgoing
 from bot.delivery import Delivery
+from bot.fills import Fills
 from bot.handover import Handover
 from bot.privacy.redact import EventLog
 from bot.privacy.vault import VaultError
 from bot.storage.records import Case, CaseClosed, CaseState
-from bot.storage.store import Store
 from bot.texts import Texts
 from bot.windows import Who, Windows
 from dialogs import engine, load, match
@@ -29,7 +29,6 @@ from dialogs.model import (
     CASE,
     DANGER,
     HIDE,
-    PLACE_SLOT,
     SOURCE_LANGUAGE,
     TALK,
     Arrive,
@@ -54,8 +53,6 @@ from dialogs.model import (
     TextId,
     Typed,
 )
-from scheduler import plan
-from scheduler.model import Reception, ReceptionState
 
 SOFIA = ZoneInfo("Europe/Sofia")
 REMEMBERED = 10_000
@@ -96,9 +93,8 @@ class Conversation:
         windows: Windows,
         handover: Handover,
         delivery: Delivery,
-        store: Store,
+        fills: Fills,
         now: Callable[[], datetime],
-        somebody_is_there: Callable[[], bool],
         page: render.Page,
     ) -> None:
         self._content = content
@@ -112,9 +108,8 @@ class Conversation:
         self._windows = windows
         self._handover = handover
         self._delivery = delivery
-        self._store = store
+        self._fills = fills
         self._now = now
-        self._somebody_is_there = somebody_is_there
         self._lines: dict[Who, _Line] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._handled: OrderedDict[tuple[str, str], None] = OrderedDict()
@@ -200,7 +195,7 @@ class Conversation:
         if window is None or window.position is None or not self._stands_on_case(who):
             return  # she went elsewhere meanwhile, or hid it
         screen = self._screen(who, window.position.to(CASE if case else CASE_ENDED))
-        added = self._texts.say(screen.position.language, self._case_words(case)) if case else ""
+        added = self._fills.of_case(screen.position.language, case) if case else ""
         self._put(who, screen, added, in_case=bool(case))
 
     def _stands_on_case(self, who: Who) -> bool:
@@ -394,7 +389,7 @@ class Conversation:
         node = screen.position.node
         if screen.fill is Fill.CASE or node == TALK:
             return await self._show_talk(who, screen)
-        self._put(who, screen, await self._added(screen, None), in_case=self._in_case(who))
+        self._put(who, screen, await self._fills.of(screen, None), in_case=self._in_case(who))
 
     async def _show_talk(self, who: Who, screen: Screen) -> None:
         """The door to a human: her case if one is open, else what comes before it."""
@@ -402,9 +397,9 @@ class Conversation:
         if case is None or case.state is CaseState.CLOSED:
             if screen.position.node == CASE:
                 screen = self._screen(who, screen.position.to(CASE_ENDED))
-            return self._put(who, screen, await self._added(screen, None), in_case=bool(case))
+            return self._put(who, screen, await self._fills.of(screen, None), in_case=bool(case))
         screen = self._screen(who, Position(screen.position.language, CASE))
-        self._put(who, screen, await self._added(screen, case), in_case=True)
+        self._put(who, screen, await self._fills.of(screen, case), in_case=True)
 
     async def _arrive(self, who: Who, screen: Screen) -> None:
         """The gate is passed: her case before anything else, and what was held for her."""
@@ -413,7 +408,7 @@ class Conversation:
             return await self._show(who, screen)
         if case.state is not CaseState.CLOSED:
             screen = self._screen(who, Position(screen.position.language, CASE))
-        self._put(who, screen, await self._added(screen, case), in_case=True)
+        self._put(who, screen, await self._fills.of(screen, case), in_case=True)
 
     def _put_away(self, who: Who, incoming: Incoming, language: Language) -> None:
         """What she sees is removed; where it cannot be, the cover stands below it."""
@@ -543,51 +538,6 @@ class Conversation:
 
     def _screen(self, who: Who, position: Position) -> Screen:
         return engine.screen(self._today(who), position)
-
-    # --- what only the shell knows -----------------------------------------------------------
-
-    async def _added(self, screen: Screen, case: Case | None) -> str:
-        language = screen.position.language
-        match screen.fill:
-            case Fill.RECEPTIONS:
-                return await self._receptions(screen)
-            case Fill.DUTY:
-                there = self._somebody_is_there()
-                return self._texts.say(language, "duty.now" if there else "duty.nobody")
-            case Fill.CASE:
-                return self._texts.say(language, self._case_words(case))
-            case _:
-                return ""
-
-    def _case_words(self, case: Case | None) -> str:
-        if case is not None and case.state is CaseState.CLAIMED:
-            return "case.answered"
-        return "case.waiting" if self._somebody_is_there() else "notice.out_of_hours"
-
-    async def _receptions(self, screen: Screen) -> str:
-        language = screen.position.language
-        code = screen.position.answer(PLACE_SLOT)
-        if code is None:
-            return self._texts.say(language, "no_receptions.text")
-        now = self._now()
-        coming = plan.upcoming(await self._store.receptions(code, now), code, now)
-        if not coming:
-            return self._texts.say(language, "no_receptions.text")
-        return "\n\n".join(self._reception(language, reception, now) for reception in coming)
-
-    def _reception(self, language: str, reception: Reception, now: datetime) -> str:
-        lines = [
-            self._texts.say(
-                language,
-                "receptions.line",
-                when=self._texts.when(language, reception.start, reception.end, now),
-                place=reception.place,
-                landmark=reception.landmark,
-            ).rstrip()
-        ]
-        if reception.state is not ReceptionState.PLANNED:
-            lines.append(self._texts.say(language, f"receptions.{reception.state.value}"))
-        return "\n".join(lines)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

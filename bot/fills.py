@@ -1,0 +1,77 @@
+"""What stands below a screen's own text because only the shell knows it: dates, and who is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from bot.storage.records import Case, CaseState
+from bot.storage.store import Store
+from bot.texts import Texts
+from dialogs.model import PLACE_SLOT, Fill, Language, Screen, TextId
+from scheduler import plan
+from scheduler.model import Reception, ReceptionState
+
+
+class Fills:
+    """Fills a screen; nothing of it depends on who looks at it but her case."""
+
+    def __init__(
+        self,
+        texts: Texts,
+        store: Store,
+        now: Callable[[], datetime],
+        somebody_is_there: Callable[[], bool],
+    ) -> None:
+        self._texts = texts
+        self._store = store
+        self._now = now
+        self._somebody_is_there = somebody_is_there
+
+    async def of(self, screen: Screen, case: Case | None) -> str:
+        """The words to add to a screen, or none. `case` is hers, if one is open."""
+        language = screen.position.language
+        match screen.fill:
+            case Fill.RECEPTIONS:
+                return await self._receptions(language, screen.position.answer(PLACE_SLOT))
+            case Fill.DUTY:
+                there = self._somebody_is_there()
+                return self._texts.say(language, "duty.now" if there else "duty.nobody")
+            case Fill.CASE:
+                return self.of_case(language, case)
+            case _:
+                return ""
+
+    def of_case(self, language: Language, case: Case | None) -> str:
+        """Whether somebody has answered her."""
+        return self._texts.say(language, self._state(case))
+
+    def _state(self, case: Case | None) -> TextId:
+        if case is not None and case.state is CaseState.CLAIMED:
+            return "case.answered"
+        return "case.waiting" if self._somebody_is_there() else "notice.out_of_hours"
+
+    async def _receptions(self, language: Language, code: str | None) -> str:
+        if code is None:
+            return self._texts.say(language, "no_receptions.text")
+        now = self._now()
+        coming = plan.upcoming(await self._store.receptions(code, now), code, now)
+        if not coming:
+            return self._texts.say(language, "no_receptions.text")
+        return "\n\n".join(reception_words(self._texts, language, each, now) for each in coming)
+
+
+def reception_words(texts: Texts, language: Language, reception: Reception, now: datetime) -> str:
+    """When and where one reception is, and whether it was moved or cancelled."""
+    lines = [
+        texts.say(
+            language,
+            "receptions.line",
+            when=texts.when(language, reception.start, reception.end, now),
+            place=reception.place,
+            landmark=reception.landmark,
+        ).rstrip()
+    ]
+    if reception.state is not ReceptionState.PLANNED:
+        lines.append(texts.say(language, f"receptions.{reception.state.value}"))
+    return "\n".join(lines)
