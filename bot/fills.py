@@ -1,4 +1,4 @@
-"""What stands below a screen's own text because only the shell knows it: dates, and who is there."""
+"""What stands below a screen's own text, known to the shell alone: dates, and who is there."""
 
 from __future__ import annotations
 
