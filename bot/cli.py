@@ -237,12 +237,25 @@ def check(
     form: Annotated[Literal["text", "json"], typer.Option("--format")] = "text",
     on: Annotated[datetime | None, typer.Option(help="Check as on this day.")] = None,
     schema: Annotated[bool, typer.Option(help="Write the JSON Schemas of the files.")] = False,
+    channels: Annotated[
+        bool, typer.Option(help="Report what each channel shows of every node; errors on stderr.")
+    ] = False,
 ) -> None:
     """Check the content. Example: phen check --format json"""
     if schema:
         content_tools.write_schemas()
         return
     day = on.date() if on is not None else datetime.now(SOFIA).date()
+    if channels:
+        report = content_tools.channels(day)
+        if form == "json":
+            typer.echo(json.dumps(report.for_machines(), ensure_ascii=False))
+        else:
+            typer.echo("\n".join(report.lines()))
+            typer.echo("\n".join([*map(str, report.faults), report.summary]), err=True)
+        if report.faults:
+            raise typer.Exit(1)
+        return
     problems = content_tools.problems(day)
     if form == "json":
         typer.echo(json.dumps([asdict(problem) for problem in problems], ensure_ascii=False))
@@ -429,10 +442,11 @@ def _ask_viber(ask: Callable[[ViberChannel], Awaitable[T]]) -> T:
     try:
         return _with_store(asked)
     except SendError as error:
-        raise Mistake(_VIBER_SAYS.get(type(error), _VIBER_SAYS[SendError])) from None
+        told = next(words for kind, words in _VIBER_SAYS.items() if isinstance(error, kind))
+        raise Mistake(told) from None
 
 
-_VIBER_SAYS: dict[type[SendError], str] = {
+_VIBER_SAYS: dict[type[SendError], str] = {  # the last one fits every other
     Unauthorised: "Viber does not accept the token, or has blocked the bot; compare"
     " PHEN_VIBER_TOKEN with the bot's settings in Viber.",
     Refused: "Viber does not accept the address; it must begin with https://, have a certificate"

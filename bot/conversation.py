@@ -441,19 +441,21 @@ class Conversation:
             self._remove_hers(who, incoming)
             return await self._show(who, self._screen(who, Position(case.language, TALK)))
         if incoming.position is not None and not self._before_the_gate(incoming.position):
-            return self._is_before_her(who)
+            return await self._is_before_her(who)
         window = self._windows.get(who)
         if window is not None and window.open:
             return self._windows.touch(who)
         self._remove_hers(who, incoming)
         self._cover(who, case.language)
 
-    def _is_before_her(self, who: Who) -> None:
-        """What she wrote came with what stands before her: it is open."""
+    async def _is_before_her(self, who: Who) -> None:
+        """What she wrote came with what stands before her: it is open.
+
+        Waited for, so that a *hide* in the same words has the last one.
+        """
+        self._windows.opened(who)
         if self._channels[who.channel].limits.keeps_window:
-            self.here(who.channel, who.address)
-        else:
-            self._windows.opened(who)
+            await self._present(who)
 
     def _before_the_gate(self, position: Position) -> bool:
         node = self._content.nodes[engine.living(self._content, position).node]

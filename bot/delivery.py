@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 from bot import render
 from bot.channels.base import (
@@ -28,6 +29,7 @@ from bot.windows import Covered, Who, Windows
 from dialogs.engine import screen
 from dialogs.model import CASE, Content, Language, Position
 
+T = TypeVar("T")
 MAX_ATTEMPTS = 6
 POLL_SECONDS = 5.0
 MAX_TAKEN = 1000
@@ -64,6 +66,7 @@ class Delivery:
         self._woken = asyncio.Event()
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._taken: OrderedDict[tuple[Who, Handle], str] = OrderedDict()
+        self._lost: OrderedDict[tuple[Who, Handle], None] = OrderedDict()
 
     def wake(self) -> None:
         """Something may be due now."""
@@ -94,7 +97,9 @@ class Delivery:
     async def undelivered(self, who: Who, handle: Handle) -> None:
         """The platform took this message and could not bring it: the desk decides."""
         message_id = self._taken.get((who, handle))
-        if message_id is not None and await self._store.not_delivered(message_id):
+        if message_id is None:  # this came before the answer that says which message it was
+            return _keep(self._lost, (who, handle), None)
+        if await self._store.not_delivered(message_id):
             self._changes.notify()
 
     async def drain(self) -> None:
@@ -140,7 +145,7 @@ class Delivery:
 
         async def sent(handle: Handle) -> None:
             if self._channels[due.channel].limits.lasting:
-                return self._remember(due, handle)
+                return await self._remember(due, who, handle)
             try:
                 await self._store.add_handles(due.case_id, [handle])
             except Exception as error:  # the window still knows it, and removes it when covered
@@ -170,11 +175,12 @@ class Delivery:
             return partial(settle, MessageState.FAILED)
         return partial(self._sent, due, who)
 
-    def _remember(self, due: Due, handle: Handle) -> None:
-        """Which message it was, should the platform say later that it did not arrive."""
-        self._taken[Who(due.channel, due.address), handle] = due.message.id
-        if len(self._taken) > MAX_TAKEN:
-            self._taken.popitem(last=False)
+    async def _remember(self, due: Due, who: Who, handle: Handle) -> None:
+        """Which message it was, should the platform say, or have said, that it did not arrive."""
+        _keep(self._taken, (who, handle), due.message.id)
+        if (who, handle) in self._lost:
+            del self._lost[who, handle]
+            await self.undelivered(who, handle)
 
     async def _sent(self, due: Due, who: Who) -> None:
         """She has it; what the desk did may also change what her window says."""
@@ -213,6 +219,12 @@ class Delivery:
         staff = await self._store.staff(message.staff_id)
         alias = staff.alias if staff is not None else ""
         return alias or self._texts.say(language, "case.role")
+
+
+def _keep(kept: OrderedDict[tuple[Who, Handle], T], key: tuple[Who, Handle], value: T) -> None:
+    kept[key] = value
+    if len(kept) > MAX_TAKEN:
+        kept.popitem(last=False)
 
 
 async def remove_old(store: Store, windows: Windows, now: datetime) -> None:

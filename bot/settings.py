@@ -92,9 +92,8 @@ def read(environment: Mapping[str, str] | None = None, file: Path = Path(FILE)) 
         mistakes += [
             f"{PREFIX}{str(part['loc'][0]).upper()}: {part['msg']}" for part in error.errors()
         ]
-    else:
-        if settings.viber_token is not None and not settings.public_url:
-            mistakes.append("PHEN_PUBLIC_URL: Viber calls us there; set it beside PHEN_VIBER_TOKEN")
+    if "viber_token" in given and "public_url" not in given:
+        mistakes.append("PHEN_PUBLIC_URL: Viber calls us there; set it beside PHEN_VIBER_TOKEN")
     if mistakes:
         raise SettingsWrong("\n".join(sorted(mistakes)))
     return settings
@@ -127,9 +126,13 @@ def _take(name: str, value: Any, given: dict[str, Any], mistakes: list[str]) -> 
         given[name] = value
     elif name.removesuffix("_file") in _SECRETS:
         try:
-            given[name.removesuffix("_file")] = Path(str(value)).read_text("utf-8").strip()
+            secret = Path(str(value)).read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError):
             mistakes.append(f"{PREFIX}{name.upper()}: the file cannot be read; check its rights")
+            return
+        if not secret:
+            mistakes.append(f"{PREFIX}{name.upper()}: the file is empty; put the secret into it")
+        given[name.removesuffix("_file")] = secret
     else:
         mistakes.append(_unknown(name))
 

@@ -158,6 +158,8 @@ def _typed(content: Content, here: Position, text: str, fresh: bool) -> Step:
         return _go(content, _to_danger(content, here))
     shown = screen(content, here)
     choices = {str(number): button for number, button in enumerate(shown.choices, start=1)}
+    if word in choices and choices[word].on_page:  # a page opens by a tap alone
+        return _show(content, here)
     if word in choices:
         return _go(content, choices[word].to)
     if content.nodes[here.node].topic == GATE_TOPIC:

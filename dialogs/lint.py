@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
@@ -12,16 +13,34 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from dialogs import source
+from dialogs.load import ContentError, nearest_name
 from dialogs.mistakes import explain
 from dialogs.model import Language, TextId
 from dialogs.schema import LanguageCode, Part
-from dialogs.source import Mistake
+from dialogs.source import Document, Mistake
 
 FILE = Path(__file__).parent / "lint.yaml"
 _WORD = re.compile(r"[^\W_]+(?:['’.:,-][^\W_]+)*")
 _NUMBERS = re.compile(r"\d+(?:[ \u00a0]\d+)+")
 _END = re.compile(r"[.!?…]+(?=[\"“”»)]*(?:\s|$))|\n+")
 _Count = Annotated[int, Field(strict=False)]
+
+
+class Degradation(StrEnum):
+    """What of a screen a channel cannot show, or cannot undo. Stable: `lint.yaml` names them."""
+
+    TEXT_CUT = "text-cut"
+    LABEL_CUT = "label-cut"
+    TOO_MANY_BUTTONS = "too-many-buttons"
+    PAYLOAD_TOO_LONG = "payload-too-long"
+    REQUEST_TOO_LARGE = "request-too-large"
+    PICTURE_MISSING = "picture-missing"
+    STAYS = "stays"  # what was sent cannot be removed
+    NO_EDIT = "no-edit"  # each screen is a new message
+    NOT_SHOWN = "not-shown"  # there is no message at all
+
+
+_CODES = tuple(code.value for code in Degradation)
 
 
 class LimitPart(Part):
@@ -52,28 +71,55 @@ class Rules(Part):
     legal: dict[LanguageCode, list[LegalPart]]
     forbidden: dict[LanguageCode, dict[str, str]]
     topic_words: dict[LanguageCode, list[str]]
+    channels: dict[str, list[str]] = Field(default_factory=dict)
+
+    def allows(self, channel: str, code: Degradation) -> bool:
+        """Whether the authors know of it and take it, on every screen of that channel."""
+        return code in self.channels.get(channel, ())
 
     def is_for_her(self, text_id: TextId) -> bool:
         """Whether a woman reads it; what only the centre reads is not translated."""
         return not text_id.startswith(tuple(self.centre_only))
 
 
-class RulesError(Exception):
-    """`lint.yaml` cannot be used."""
-
-    def __init__(self, mistakes: list[Mistake]) -> None:
-        super().__init__("\n".join(str(mistake) for mistake in mistakes))
+class RulesError(ContentError):
+    """`lint.yaml` cannot be used; says each place and what to do there."""
 
 
-def load_rules(path: Path = FILE) -> Rules:
-    """The rules of a `lint.yaml`. Raises `RulesError`."""
+def load_rules(path: Path = FILE, channels: Collection[str] | None = None) -> Rules:
+    """The rules of a `lint.yaml`. Raises `RulesError`.
+
+    `channels` are the names of those there are; without them their names are not looked at.
+    """
     document, mistakes = source.read(path, f"{path.parent.name}/{path.name}")
     if mistakes:
         raise RulesError(mistakes)
     try:
-        return TypeAdapter(Rules).validate_python(document.data)
+        rules = TypeAdapter(Rules).validate_python(document.data)
     except ValidationError as error:
-        raise RulesError(list(explain(error, document))) from None
+        raise RulesError(explain(error, document)) from None
+    if mistakes := list(_unknown_names(rules, document, channels)):
+        raise RulesError(mistakes)
+    return rules
+
+
+def _unknown_names(
+    rules: Rules, document: Document, channels: Collection[str] | None
+) -> Iterator[Mistake]:
+    for channel, codes in rules.channels.items():
+        where = ("channels", channel)
+        if channels is not None and channel not in channels:
+            message = f"unknown channel {channel!r}, {_instead(channel, channels)}"
+            yield Mistake(document.at(where), "channels", message)
+        for n, code in enumerate(codes):
+            if code not in _CODES:
+                message = f"unknown code {code!r}, {_instead(code, _CODES)}"
+                yield Mistake(document.at((*where, n)), channel, message)
+
+
+def _instead(name: str, known: Collection[str]) -> str:
+    meant = nearest_name(name, known)
+    return f"did you mean {meant!r}?" if meant else f"take one of {', '.join(known)}"
 
 
 # --- measuring ---------------------------------------------------------------------------------

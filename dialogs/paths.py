@@ -48,10 +48,11 @@ def taps_to_danger(content: Content) -> Mapping[NodeId, int]:
 
 
 def shows_emergency(content: Content, node: Node) -> bool:
-    """Whether 112 itself stands on the screen, to be read and called."""
+    """Whether 112 itself stands on the screen, to be read and called, in every kind of chat."""
     if node.kind in links.DOORS:
         return False
-    return _names_emergency(content, node.text)
+    texts = (node.text, node.lasting_text or node.text)
+    return all(_names_emergency(content, text) for text in texts)
 
 
 def _names_emergency(content: Content, text_id: TextId) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import calendar
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 
 from scheduler.model import Reception, ReceptionState
 
 FIRST_YEAR, LAST_YEAR = 1970, 9998
+FREE_MARGIN = timedelta(minutes=5)
+"""How long before a free session ends we count it as over: our clock is not the platform's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,17 @@ def clashes(reception: Reception, others: Iterable[Reception]) -> list[Reception
     if not takes_place(reception):
         return []
     return sorted((it for it in others if takes_place(it) and _overlap(it, reception)), key=_when)
+
+
+def moment_to_send(due: datetime, earliest: datetime, free_until: datetime | None) -> datetime:
+    """When a reminder goes out: when it is due, or before that where only this costs nothing.
+
+    It may go from `earliest` on, which is not after `due`. `free_until` is the end of the
+    session in which messages are free (None: there is none). The moment lies as near to `due`
+    as is still free by `FREE_MARGIN`; where none is free, it is `due`.
+    """
+    last_free = due if free_until is None else min(due, free_until - FREE_MARGIN)
+    return last_free if last_free >= earliest else due
 
 
 def takes_place(reception: Reception) -> bool:

@@ -9,10 +9,11 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from bot.texts import open_content
 from dialogs import load
 from tests.line import eventually
 from tests.standins.telegram import TelegramStandIn
+from tests.standins.viber import ViberStandIn
 from tests.transcripts.test_transcripts import playing
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,12 +73,22 @@ def commands() -> Iterator[tuple[str, str]]:
 
 @dataclass
 class Copy:
-    """A copy of the program in which the examples are followed, one after the other."""
+    """A copy of the program in which the examples are followed, one after the other.
+
+    What an example starts goes on running for those right after it that speak of Viber: they
+    are typed in a second terminal, with the same settings.
+    """
 
     folder: Path
     telegram: TelegramStandIn
+    viber: ViberStandIn
+    port: int = field(default_factory=lambda: _free_port())
+    settings: list[str] = field(default_factory=list)
+    running: asyncio.subprocess.Process | None = None
 
     async def follow(self, example: Example) -> None:
+        if "phen viber" not in example.text:
+            await self.stop()
         if example.kind == "console":
             await self._type(example.text)
         else:
@@ -89,42 +101,68 @@ class Copy:
         assert all(line.startswith("$ ") for line in block.splitlines()), block
         serves = lines[-1].endswith("phen run")
         if serves:
+            self.settings = [line for line in lines if line.startswith("export ")]
             lines[-1] = f"exec {lines[-1]}"
+        elif "phen viber" in block:
+            lines = [*self.settings, *lines]
         process = await asyncio.create_subprocess_exec(
             "bash", "-ec", "\n".join(self._adapted(line) for line in lines),
             cwd=self.folder, env=self._environment(), stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         async with asyncio.timeout(PATIENCE):
-            said = await self._serves(process) if serves else b""
-            said += (await process.communicate())[0]
+            if serves:
+                return await self._serves(process)
+            said = (await process.communicate())[0]
         assert process.returncode == 0, f"{block}\n{said.decode()}"
 
-    async def _serves(self, process: asyncio.subprocess.Process) -> bytes:
-        """Let it run until it listens and asks Telegram for updates; then stop it."""
+    async def _serves(self, process: asyncio.subprocess.Process) -> None:
+        """Let it run until it listens and has asked its platform."""
         assert process.stdout is not None
         said = b""
         while b"Stop with" not in said:
             line = await process.stdout.readline()
             assert line, said.decode()
             said += line
-        assert await eventually(lambda: "getUpdates" in self._called())
-        process.terminate()
-        return said
+        asked = "get_account_info" if "PHEN_VIBER" in str(self.settings) else "getUpdates"
+        assert await eventually(lambda: asked in self._called())
+        self.running = process
+
+    async def stop(self) -> None:
+        """Stop what runs, as its operator would."""
+        if self.running is not None:
+            self.running.terminate()
+            async with asyncio.timeout(PATIENCE):
+                said = (await self.running.communicate())[0]
+            assert self.running.returncode == 0, said.decode()
+            self.running = None
 
     def _called(self) -> set[str]:
-        return {call.method for call in self.telegram.calls}
+        return {call.method for call in self.telegram.calls} | {n for n, _ in self.viber.calls}
 
     def _adapted(self, line: str) -> str:
         """What long targets would do is only listed; the date of an example never passes."""
         line = re.sub(r"^make (run|test)$", r"make -n \1", line)
         line = re.sub(r"\b20\d\d(?=-12-01\b)", str(date.today().year + 1), line)  # noqa: DTZ011
         line = re.sub(r"(?<=')\d+:[\w-]+(?=')", self.telegram.token, line)
+        line = re.sub(r"(?<=')[\w-]+-Viber-gave-you(?=')", self.viber.token, line)
+        line = line.replace("https://help.example.org", f"http://127.0.0.1:{self.port}")
         return f"{line} || test $? = 1" if "phen check" in line else line
 
     def _environment(self) -> dict[str, str]:
         own = {key: value for key, value in os.environ.items() if not key.startswith("PHEN_")}
-        return own | {"PHEN_PORT": "0", "PHEN_TELEGRAM_API": self.telegram.api}
+        return own | {
+            "PHEN_PORT": str(self.port),
+            "PHEN_TELEGRAM_API": self.telegram.api,
+            "PHEN_VIBER_API": self.viber.api,
+        }
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
 
 
 @pytest.fixture(scope="module")
@@ -146,14 +184,19 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / ".venv" / name).touch()
 
     async def work() -> None:
-        telegram = TelegramStandIn()
+        telegram, viber = TelegramStandIn(), ViberStandIn()
         await telegram.start()
+        await viber.start()
+        copy = Copy(folder, telegram, viber)
         try:
-            copy = Copy(folder, telegram)
             for page in (ROOT / "README.md", ROOT / "docs/authors.md"):
                 for example in examples(page.read_text("utf-8"), "console", "yaml", "python"):
                     await copy.follow(example)
+            assert viber.webhook == f"http://127.0.0.1:{copy.port}/viber/webhook"
+            assert viber.refusals == []
         finally:
+            await copy.stop()
+            await viber.stop()
             await telegram.stop()
 
     asyncio.run(work())
@@ -231,11 +274,14 @@ async def test_the_transcript_of_the_readme_plays(channel: str, tmp_path: Path) 
 
 # --- names -------------------------------------------------------------------------------------
 
+_GROUPS = {"phen receptions", "phen staff", "phen viber"}
+"""Commands that only hold others."""
+
 
 def test_every_command_is_in_the_readme_and_shows_an_example() -> None:
     for name, told in commands():
         assert f"Example: {name}" in told or name == "phen", f"{name}: its help has no example"
-        has_own = name not in ("phen", "phen receptions", "phen staff")
+        has_own = name not in ("phen", *_GROUPS)
         if has_own:
             assert f"| `{name}` |" in README, f"{name} is missing in the README"
 
@@ -243,9 +289,9 @@ def test_every_command_is_in_the_readme_and_shows_an_example() -> None:
 def test_the_readme_names_no_command_that_does_not_exist() -> None:
     known = {name for name, _ in commands()}
     for page in PAGES:
-        for typed in re.findall(r"(?:`|bin/)phen ([a-z]+(?: [a-z]+)?)", page.read_text("utf-8")):
+        for typed in re.findall(r"(?:`|bin/)phen ([a-z]+(?: [a-z-]+)?)", page.read_text("utf-8")):
             first, _, second = typed.partition(" ")
-            is_known = f"phen {typed}" in known or f"phen {first}" in known - {"phen staff"}
+            is_known = f"phen {typed}" in known or f"phen {first}" in known - _GROUPS
             assert is_known, f"{page.name}: phen {first} {second}"
 
 

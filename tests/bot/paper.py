@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from bot.windows import Timing, Who
 from dialogs.model import START, Content, Event, MediaKind, Position, Sent, Started, Tapped, Typed
 
 LIMITS = Limits(4000, 1024, 100, 4, 64, 64, True, True, 48, True, True)
+LASTING = replace(LIMITS, edit=False, delete_hours=None, knows_edit_time=False, free_hours=24)
 HER = Who("paper", "1")
 
 
@@ -35,6 +36,7 @@ class PaperChannel:
     def __init__(self) -> None:
         self.chats: dict[str, dict[Handle, str]] = {}
         self.shown: list[str] = []
+        self.sent: list[Outgoing] = []
         self.faults: list[SendError | None] = []
         self.removals: list[SendError | None] = []
         self.arrives_anyway = False
@@ -63,6 +65,7 @@ class PaperChannel:
             window = str(self._last)
         chat[window] = message.text
         self.shown.append(message.text)
+        self.sent.append(message)
         if fault is not None:
             raise fault
         await asyncio.sleep(0)
@@ -92,6 +95,27 @@ class PaperChannel:
         """She writes: an id of the platform's, and nothing of ours."""
         self._last += 1
         return str(self._last)
+
+
+class LastingPaper(PaperChannel):
+    """A platform that keeps all that was sent: each screen is a new message."""
+
+    name = "lasting"
+    limits = LASTING
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cannot_edit = True
+        self.asked: list[str] = []
+
+    async def show(self, address: str, message: Outgoing, window: Handle | None) -> Handle:
+        return await super().show(address, message, None)
+
+    async def remove(self, address: str, handles: Sequence[Handle]) -> None:
+        self.asked.append("remove")
+
+    async def sweep(self, address: str, newest: Handle | None) -> None:
+        self.asked.append("sweep")
 
 
 async def until(holds: Callable[[], object]) -> None:
@@ -142,6 +166,10 @@ class Shell:
     _keys: list[int] = field(default_factory=list)
 
     @property
+    def her(self) -> Who:
+        return Who(self.channel.name, "1")
+
+    @property
     def chat(self) -> list[str]:
         return self.channel.chat()
 
@@ -149,18 +177,30 @@ class Shell:
         return self.phen.texts.say(language, text_id, **params)
 
     def does(
-        self, event: Event, *, who: Who = HER, key: str | None = None, on: Handle | None = None
+        self,
+        event: Event,
+        *,
+        who: Who | None = None,
+        key: str | None = None,
+        on: Handle | None = None,
+        at: Position | None = None,
     ) -> asyncio.Future[None]:
-        """She does something; the future is what the platform waits for."""
+        """She does something; the future is what the platform waits for.
+
+        `at` is what a platform tells of where she was when she typed.
+        """
         self._keys.append(0)
+        who, lasts = who or self.her, self.channel.limits.lasting
         handle = self.channel.her_message() if isinstance(event, Typed | Sent | Started) else None
         if handle is not None:
             self.channel.chats.setdefault(who.address, {})[handle] = "hers"
-        if isinstance(event, Tapped) and on is None:
+        if isinstance(event, Tapped) and on is None and not lasts:
             window = self.phen.windows.get(who)
             on = window.handle if window else None
+        hers = None if lasts else handle  # nothing can be removed there: it is not even told
+        key = key or str(len(self._keys))
         return self.phen.conversation.accept(
-            Incoming(who.channel, who.address, event, key or str(len(self._keys)), handle, on)
+            Incoming(who.channel, who.address, event, key, hers, on, at)
         )
 
     async def done(self, event: Event, **other: object) -> None:
@@ -177,8 +217,8 @@ class Shell:
     async def sends(self, kind: MediaKind, **other: object) -> None:
         await self.done(Sent(kind), **other)
 
-    async def settled(self, who: Who = HER) -> None:
-        await self.phen.conversation.settled(*who)
+    async def settled(self, who: Who | None = None) -> None:
+        await self.phen.conversation.settled(*(who or self.her))
         await self.phen.conversation.finish()
         await self.phen.windows.settled()
 
@@ -188,7 +228,7 @@ class Shell:
         await self.phen.delivery.drain()
 
     async def case(self) -> Case:
-        found = await self.phen.store.case_of(*HER)
+        found = await self.phen.store.case_of(*self.her)
         assert found is not None
         return found
 
@@ -209,14 +249,17 @@ class Shell:
 
 @asynccontextmanager
 async def a_shell(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, timing: Timing | None = None
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    timing: Timing | None = None,
+    channel: PaperChannel | None = None,
 ) -> AsyncIterator[Shell]:
     """The parts on a database of their own."""
     monkeypatch.setattr(app, "open_content", words)
     settings = Settings(data_dir=folder)
     await asyncio.to_thread(migrate, settings.database)
     Vault.open(settings.key_file, create=True)
-    channel, clock = PaperChannel(), Clock()
+    channel, clock = channel or PaperChannel(), Clock()
     quick = timing or Timing(idle=60, give_up=1, cover_give_up=5, retry=0.01)
     async with app.join(settings, now=clock, timing=quick, also=[channel]) as phen:
         shell = Shell(phen, channel, clock)

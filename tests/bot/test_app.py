@@ -19,6 +19,7 @@ from bot.storage.records import MessageState
 from dialogs.model import Position, Started, Tapped
 from tests.bot.paper import HER, PaperChannel, Shell, a_shell
 from tests.line import eventually, running_line
+from tests.standins import viber
 from tests.standins.telegram import ApiError, Fault
 
 
@@ -30,7 +31,7 @@ async def health(url: str) -> tuple[int, dict[str, bool]]:
 
 async def test_health_names_every_part_that_works(tmp_path: Path) -> None:
     async with running_line(tmp_path) as line:
-        parts = {"database": True, "web": True, "telegram": True}
+        parts = {"database": True, "web": True, "telegram": True, "viber": True}
         assert await health(line.url) == (200, parts)
 
 
@@ -43,7 +44,35 @@ async def test_health_names_a_channel_whose_token_was_withdrawn(tmp_path: Path) 
             return (await health(line.url))[0] == 503
 
         assert await eventually(told)
-        assert (await health(line.url))[1] == {"database": True, "web": True, "telegram": False}
+        parts = {"database": True, "web": True, "telegram": False, "viber": True}
+        assert (await health(line.url))[1] == parts
+
+
+async def test_health_names_viber_once_its_token_was_withdrawn(tmp_path: Path) -> None:
+    async with running_line(tmp_path) as line:
+        line.viber.fail(viber.Fault("refuse", "send_message", code=2))
+        woman = line.viber.woman(subscribed=True)
+        woman.types("здравей")
+
+        async def told() -> bool:
+            return (await health(line.url))[0] == 503
+
+        assert await eventually(told)
+        parts = {"database": True, "web": True, "telegram": True, "viber": False}
+        assert (await health(line.url))[1] == parts
+
+
+async def test_a_clean_stop_sends_nothing_on_viber(tmp_path: Path) -> None:
+    async with running_line(tmp_path) as line:
+        woman = line.viber.woman()
+        await woman.opens()
+        await woman.sees(line.phen.texts.say("bg", "start.text"))
+        woman.taps("За мен")
+        gate = line.phen.texts.say("bg", "gate_language.text")
+        await woman.sees(gate)
+        before = len(line.viber.called("send_message"))
+    assert len(line.viber.called("send_message")) == before
+    assert woman.bot_messages[-1].text == gate
 
 
 async def test_a_clean_stop_covers_every_window_on_telegram(tmp_path: Path) -> None:

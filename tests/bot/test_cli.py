@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
 import os
 import re
+import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,8 @@ import typer
 from typer.testing import CliRunner
 
 from bot import cli
+from tests.line import running_line
+from tests.standins.viber import TOKEN, Fault, ViberStandIn
 
 ROOT = Path(__file__).parents[2]
 LOGGED = re.compile(r"\d{4}-\d\d-\d\dT\S+ [A-Z]+ ")
@@ -218,6 +222,65 @@ def test_check_speaks_to_people_and_to_machines(keyboard: Keyboard) -> None:
     assert bool(problems) == bool(machine.status)
 
 
+def test_check_says_what_each_channel_shows_to_people_and_to_machines(keyboard: Keyboard) -> None:
+    told = keyboard.types("check", "--channels", "--on", "2026-11-22")
+    assert told.status == 0, told
+    assert len(told.out.splitlines()) % 4 == 0
+    assert re.search(r"^danger +viber +\d+ of 7000 .* stays allowed", told.out, re.M)
+    (summary,) = told.err.splitlines()
+    assert " 4 channels, " in summary
+    assert " 0 degradations" in summary
+    machine = keyboard.types("check", "--channels", "--format", "json", "--on", "2026-11-22")
+    assert (machine.status, machine.err) == (0, "")
+    assert json.loads(machine.out).keys() == {"allowed", "rows", "faults"}
+
+
+@pytest.fixture
+def rules(keyboard: Keyboard) -> Path:
+    """The rules of a copy of the program, which the keyboard's commands run then."""
+    for name in ("bot", "dialogs", "scheduler", "locales", "pictures"):
+        leave = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, keyboard.folder / name, ignore=leave)
+    return keyboard.folder / "dialogs" / "lint.yaml"
+
+
+def test_check_fails_on_what_a_channel_lacks_and_nobody_allowed(
+    keyboard: Keyboard, rules: Path
+) -> None:
+    edit(rules, "viber: [stays, no-edit]", "viber: [stays]")
+    words = ("check", "--channels", "--on", "2026-11-22")
+    told = keyboard.types(*words, PYTHONPATH=str(keyboard.folder))
+    assert told.status == 1
+    assert "no-edit NOT ALLOWED" in told.out
+    *errors, summary = told.err.splitlines()
+    assert f" {len(errors)} degradations" in summary
+    for error in errors:
+        assert re.fullmatch(r"dialogs/topics/\w+\.yaml:\d+: \w+ viber: .+ \(no-edit\)", error)
+    machine = keyboard.types(*words, "--format", "json", PYTHONPATH=str(keyboard.folder))
+    assert machine.status == 1
+    assert len(json.loads(machine.out)["faults"]) == len(errors)
+
+
+def test_a_wrong_name_in_the_rules_is_one_sentence(keyboard: Keyboard, rules: Path) -> None:
+    at = edit(rules, "viber: [stays, no-edit]", "viber: [stays, no-edits]")
+    for words in (["check"], ["check", "--channels"]):
+        said = keyboard.refused(*words, PYTHONPATH=str(keyboard.folder))
+        assert f"dialogs/lint.yaml:{at}: viber: " in said
+        assert "'no-edit'?" in said
+    edit(rules, "viber: [stays, no-edits]", "vibre: [stays, no-edit]")
+    said = keyboard.refused("check", "--channels", PYTHONPATH=str(keyboard.folder))
+    assert f"dialogs/lint.yaml:{at}: channels: " in said
+    assert "'viber'?" in said
+
+
+def edit(file: Path, old: str, new: str) -> int:
+    """Replace what stands once; its line."""
+    text = file.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    file.write_text(text.replace(old, new), encoding="utf-8")
+    return text[: text.index(old)].count("\n") + 1
+
+
 def test_graph_draws_a_valid_picture_of_one_topic_or_of_all(keyboard: Keyboard) -> None:
     for words in (["order"], []):
         out = keyboard.folder / "drawing.svg"
@@ -367,3 +430,128 @@ def test_a_fault_of_ours_is_one_line_without_the_words_it_held(
     assert len(said.splitlines()) == 1
     assert "her words" not in said
     assert "token" not in said
+
+
+# --- viber ---------------------------------------------------------------------------------
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+async def platform() -> AsyncIterator[ViberStandIn]:
+    server = ViberStandIn()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+def bot_of(server: ViberStandIn, **other: str) -> dict[str, str]:
+    """The settings of a line that has this bot."""
+    told = {"PHEN_VIBER_TOKEN": server.token, "PHEN_VIBER_API": server.api}
+    return {**told, "PHEN_PUBLIC_URL": NOWHERE, **other}
+
+
+async def asks_viber(keyboard: Keyboard, *words: str, **settings: str) -> Said:
+    said = await asyncio.to_thread(keyboard.types, "viber", *words, **settings)
+    assert TOKEN not in said.all
+    return said
+
+
+async def viber_refuses(keyboard: Keyboard, *words: str, **settings: str) -> str:
+    """The one sentence in which `phen viber` says what to do."""
+    said = await asks_viber(keyboard, *words, **settings)
+    told = [line for line in said.err.splitlines() if not LOGGED.match(line)]
+    assert (said.status, len(told)) == (1, 1), said
+    return told[0]
+
+
+async def test_viber_is_told_where_a_running_line_is_and_says_so_afterwards(
+    tmp_path: Path,
+) -> None:
+    keyboard = Keyboard(tmp_path)
+    (keyboard.folder / "data").mkdir()
+    async with running_line(keyboard.folder / "data") as line:
+        hook = f"{line.url}/viber/webhook"
+        settings = bot_of(line.viber, PHEN_PUBLIC_URL=line.url)
+        line.viber.webhook = ""
+        elsewhere = await asks_viber(keyboard, "info", **settings)
+        assert (elsewhere.status, elsewhere.out == "") == (1, False)
+        assert hook in elsewhere.err
+        assert "phen viber set-webhook" in elsewhere.err
+        told = await asks_viber(keyboard, "set-webhook", **settings)
+        assert (told.status, hook in told.out, told.err) == (0, True, "")
+        assert line.viber.webhook == hook
+        assert not line.viber.send_name
+        assert not line.viber.send_photo
+        known = await asks_viber(keyboard, "info", **settings)
+        assert (known.status, known.err) == (0, "")
+        for shown in (hook, "domzdrave", "conversation_started"):
+            assert shown in known.out
+        assert "Администратор" not in known.out  # nor anybody else who keeps the bot
+        assert "b29wcyE=" not in known.out
+
+
+async def test_info_says_when_viber_calls_somebody_else(
+    centre: Keyboard, platform: ViberStandIn
+) -> None:
+    platform.webhook = "https://somebody.example/viber/webhook"
+    said = await asks_viber(centre, "info", **bot_of(platform))
+    assert said.status == 1
+    assert "https://somebody.example/viber/webhook" in said.out
+    assert f"{NOWHERE}/viber/webhook" in said.err
+    assert platform.called("set_webhook") == []
+
+
+@pytest.mark.parametrize("words", ["set-webhook", "info"])
+async def test_a_token_that_viber_does_not_know_is_one_sentence(
+    centre: Keyboard, platform: ViberStandIn, words: str
+) -> None:
+    wrong = bot_of(platform, PHEN_VIBER_TOKEN="5e0c-of-another-bot")
+    told = await viber_refuses(centre, words, **wrong)
+    assert "PHEN_VIBER_TOKEN" in told
+    assert "5e0c" not in told
+
+
+@pytest.mark.parametrize("words", ["set-webhook", "info"])
+async def test_without_a_token_of_vibers_one_sentence_says_so(centre: Keyboard, words: str) -> None:
+    assert "PHEN_VIBER_TOKEN" in await viber_refuses(centre, words)
+
+
+@pytest.mark.parametrize("words", ["set-webhook", "info"])
+async def test_a_token_without_our_address_is_one_sentence(
+    centre: Keyboard, platform: ViberStandIn, words: str
+) -> None:
+    told = await viber_refuses(centre, words, **bot_of(platform, PHEN_PUBLIC_URL=""))
+    assert "PHEN_PUBLIC_URL" in told
+    assert platform.calls == []
+
+
+@pytest.mark.parametrize("words", ["set-webhook", "info"])
+async def test_a_viber_that_cannot_be_reached_is_one_sentence(
+    centre: Keyboard, platform: ViberStandIn, words: str
+) -> None:
+    settings = bot_of(platform, PHEN_VIBER_API=NOWHERE)
+    assert "PHEN_VIBER_API" in await viber_refuses(centre, words, **settings)
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault("html"), Fault("drop_after"), Fault("refuse", code=99)],
+    ids=["a page in between", "no answer", "an unknown status"],
+)  # fmt: skip
+@pytest.mark.parametrize("words", ["set-webhook", "info"])
+async def test_an_answer_of_vibers_that_says_nothing_is_one_sentence(
+    centre: Keyboard, platform: ViberStandIn, words: str, fault: Fault
+) -> None:
+    platform.fail(fault)
+    assert await viber_refuses(centre, words, **bot_of(platform))
+
+
+@pytest.mark.parametrize("https_only", [False, True], ids=["nobody answers", "not encrypted"])
+async def test_an_address_that_viber_does_not_take_is_one_sentence(
+    centre: Keyboard, platform: ViberStandIn, https_only: bool
+) -> None:
+    platform.https_only = https_only
+    told = await viber_refuses(centre, "set-webhook", **bot_of(platform))
+    assert "https://" in told
+    assert "phen run" in told
+    assert platform.webhook == ""

@@ -14,8 +14,8 @@ from sqlalchemy.exc import OperationalError
 from bot import conversation as conversation_of
 from bot.storage.records import CaseState, MessageState
 from dialogs import engine
-from dialogs.model import MediaKind, Position, Sent, Started, Tapped, Typed
-from tests.bot.paper import HER, Shell, a_shell
+from dialogs.model import CASE, HIDE, START, MediaKind, Position, Sent, Started, Tapped, Typed
+from tests.bot.paper import HER, LastingPaper, Shell, a_shell
 
 SECRET = "той знае къде съм"
 
@@ -345,3 +345,262 @@ async def test_a_clean_stop_covers_what_is_just_coming_in(shell: Shell) -> None:
     await shell.phen.conversation.cover_all()
     assert shell.chat == [shell.say("start.text")]
     assert shell.phen.conversation._lines == {}
+
+
+# --- a chat that keeps everything ----------------------------------------------------------
+
+FRESH = Position("bg", CASE)
+"""What her phone says of where she typed, while that is no half an hour ago."""
+
+
+@pytest.fixture
+async def lasting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shell]:
+    async with a_shell(tmp_path, monkeypatch, channel=LastingPaper()) as shell:
+        yield shell
+
+
+def covered(shell: Shell) -> str:
+    """What *hide* puts into her chat: enough of recipes to fill the screen, and the cover."""
+    covers = shell.phen.content.nodes[HIDE].covers
+    assert covers
+    return "\n\n".join(shell.say(f"{node}.text") for node in (*covers, START))
+
+
+def comes(shell: Shell) -> int:
+    """How many messages of ours stand in her chat."""
+    return len(shell.channel.sent)
+
+
+async def replies(shell: Shell, text: str, key: str = "k") -> None:
+    """A consultant takes her case, if nobody has yet, and answers."""
+    case = await shell.case()
+    members = await shell.phen.store.all_staff()
+    maria = members[0] if members else await shell.consultant()
+    if not members:
+        assert await shell.phen.desk.claim(maria, case.id)
+    await shell.phen.desk.reply(maria, case.id, text, key)
+    for _ in range(3):
+        await shell.deliver()
+
+
+@pytest.mark.parametrize("how", ["tap", "9", "{safe}"])
+async def test_hide_puts_the_cover_under_recipes_into_a_chat_that_keeps_everything(
+    lasting: Shell, how: str
+) -> None:
+    await lasting.taps("home")
+    if how == "tap":
+        await lasting.taps("hide")
+    else:
+        safe = lasting.phen.content.safe_words["bg"][0]
+        await lasting.types(how.replace("{safe}", safe), at=Position("bg", "home"))
+    cover = lasting.channel.sent[-1]
+    assert (cover.text, cover.cover, cover.marks) == (covered(lasting), True, ())
+    assert cover.position == Position("bg", START)
+    assert comes(lasting) == 2
+    assert lasting.phen.windows.open_ones() == []
+
+
+@pytest.mark.parametrize("how", ["tap", "9", "{safe}"])
+async def test_hide_holds_a_case_in_a_chat_that_keeps_everything(lasting: Shell, how: str) -> None:
+    await lasting.opens_case()
+    if how == "tap":
+        await lasting.taps("hide")
+    else:
+        safe = lasting.phen.content.safe_words["bg"][0]
+        await lasting.types(how.replace("{safe}", safe), at=FRESH)
+    assert lasting.channel.shown[-1] == covered(lasting)
+    assert not lasting.channel.sent[-1].in_case
+    assert not (await lasting.case()).present
+    before = comes(lasting)
+    await replies(lasting, "тук съм")
+    assert comes(lasting) == before
+
+
+async def test_hide_twice_in_a_chat_that_keeps_everything_is_harmless(lasting: Shell) -> None:
+    await lasting.opens_case()
+    for _ in range(2):
+        await lasting.taps("hide")
+        assert lasting.channel.shown[-1] == covered(lasting)
+    assert lasting.channel.shown[1:] == [covered(lasting)] * 2
+
+
+async def test_hide_speaks_the_language_of_the_screen_that_it_covers(lasting: Shell) -> None:
+    await lasting.taps("home", language="tr")
+    await lasting.taps("hide", language="tr")
+    assert lasting.channel.sent[-1].language == "tr"
+    assert lasting.say("start.text", "tr") in lasting.channel.shown[-1]
+
+
+async def test_hide_needs_no_database_in_a_chat_that_keeps_everything(lasting: Shell) -> None:
+    await lasting.opens_case()
+    goes_away(lasting)
+    await lasting.taps("hide")
+    assert lasting.channel.shown[-1] == covered(lasting)
+
+
+async def test_words_that_hide_and_could_not_be_kept_still_hide_a_chat_that_keeps_everything(
+    lasting: Shell,
+) -> None:
+    await lasting.opens_case()
+    goes_away(lasting)
+    words = lasting.does(Typed("9"), at=FRESH)
+    await lasting.settled()
+    assert words.exception() is not None  # it comes again, and is kept then
+    assert lasting.channel.shown[1:] == [covered(lasting)]
+    assert lasting.phen.windows.open_ones() == []
+
+
+async def test_who_comes_back_to_a_chat_that_keeps_everything_finds_what_was_held(
+    lasting: Shell,
+) -> None:
+    await lasting.opens_case()
+    await lasting.taps("hide")
+    await replies(lasting, "тук съм")
+    await lasting.taps("inside")
+    for _ in range(3):
+        await lasting.deliver()
+    assert lasting.channel.shown[-1] == "тук съм"
+    assert lasting.channel.shown.count("тук съм") == 1
+
+
+async def test_to_a_chat_that_keeps_everything_no_cover_comes_by_itself(lasting: Shell) -> None:
+    await lasting.opens_case()
+    before = comes(lasting)
+    lasting.phen.conversation.idle(lasting.her)
+    await lasting.settled()
+    assert comes(lasting) == before
+    assert lasting.phen.windows.open_ones() == []
+    assert not (await lasting.case()).present
+    await replies(lasting, "тук съм")
+    assert comes(lasting) == before
+
+
+async def test_a_clean_stop_sends_nothing_to_a_chat_that_keeps_everything(lasting: Shell) -> None:
+    await lasting.opens_case()
+    before = comes(lasting)
+    await lasting.phen.conversation.cover_all()
+    assert comes(lasting) == before
+    assert lasting.phen.windows.open_ones() == []
+    assert not (await lasting.case()).present
+
+
+async def test_a_claim_sends_one_message_to_a_chat_that_keeps_everything(lasting: Shell) -> None:
+    case = await lasting.opens_case()
+    maria = await lasting.consultant()
+    before = comes(lasting)
+    assert await lasting.phen.desk.claim(maria, case.id)
+    for _ in range(3):
+        await lasting.deliver()
+    await lasting.settled()
+    [notice] = lasting.channel.sent[before:]
+    assert not notice.window
+    assert notice.choices == lasting.channel.sent[before - 1].choices != ()
+
+
+async def test_the_end_of_a_case_sends_one_message_to_a_chat_that_keeps_everything(
+    lasting: Shell,
+) -> None:
+    await lasting.opens_case()
+    await replies(lasting, "тук съм")
+    [maria] = await lasting.phen.store.all_staff()
+    before = comes(lasting)
+    await lasting.phen.desk.close(maria, (await lasting.case()).id)
+    for _ in range(3):
+        await lasting.deliver()
+    await lasting.settled()
+    assert [message.window for message in lasting.channel.sent[before:]] == [False]
+    window = lasting.phen.windows.get(lasting.her)
+    assert window is not None
+    assert not window.in_case
+
+
+async def test_who_writes_on_the_window_of_her_case_is_back_and_gets_what_was_held(
+    lasting: Shell,
+) -> None:
+    await lasting.opens_case()
+    lasting.phen.conversation.idle(lasting.her)
+    await lasting.settled()
+    await replies(lasting, "тук съм")
+    before = comes(lasting)
+    await lasting.types("и аз", at=FRESH)
+    assert (await lasting.case()).present
+    for _ in range(3):
+        await lasting.deliver()
+    assert lasting.channel.shown[-1] == "тук съм"
+    assert all(not message.window for message in lasting.channel.sent[before:])
+    said = await lasting.phen.store.messages((await lasting.case()).id)
+    assert "и аз" in [message.text for message in said]
+
+
+async def test_who_writes_on_the_cover_is_kept_and_stays_away(lasting: Shell) -> None:
+    await lasting.opens_case()
+    await lasting.taps("hide")
+    await replies(lasting, "тук съм")
+    await lasting.types("и аз", at=Position("bg", START))
+    for _ in range(3):
+        await lasting.deliver()
+    assert "тук съм" not in lasting.channel.shown
+    assert not (await lasting.case()).present
+    assert lasting.channel.sent[-1].cover
+    said = await lasting.phen.store.messages((await lasting.case()).id)
+    assert "и аз" in [message.text for message in said]
+
+
+async def test_who_writes_on_a_window_of_long_ago_is_kept_and_sees_the_cover(
+    lasting: Shell,
+) -> None:
+    await lasting.opens_case()
+    lasting.phen.conversation.idle(lasting.her)
+    await lasting.settled()
+    await lasting.types("чуваш ли")  # her phone's word of where she was is too old to be told
+    assert lasting.channel.sent[-1].cover
+    assert not (await lasting.case()).present
+    said = await lasting.phen.store.messages((await lasting.case()).id)
+    assert [message.text for message in said] == ["чуваш ли"]
+
+
+async def test_our_own_page_is_offered_in_the_gate_of_a_lasting_chat_and_nowhere_else(
+    lasting: Shell,
+) -> None:
+    nodes = ["gate_language", "gate_alone", "gate_lasting", "gate_hide", "home", "danger", "talk"]
+    for node in nodes:
+        await lasting.taps(node)
+    assert [m.position.node for m in lasting.channel.sent if m.position] == nodes
+    urls = {
+        message.position.node: [choice.url for choice in message.choices if choice.url]
+        for message in lasting.channel.sent
+        if message.position
+    }
+    assert [node for node, found in urls.items() if found] == ["gate_lasting"]
+    [url] = urls["gate_lasting"]
+    code = url.removeprefix(f"{lasting.phen.settings.address}/r/")
+    assert lasting.phen.links.position(code) == Position("bg", "gate_hide")
+
+
+async def test_where_messages_can_be_removed_the_gate_speaks_of_no_page(shell: Shell) -> None:
+    await shell.taps("gate_lasting")
+    assert shell.chat == [shell.say("gate_hide.text", safe_word=safe_word(shell))]
+    assert {choice.url for choice in shell.channel.sent[-1].choices} == {None}
+
+
+async def test_a_lasting_chat_is_told_what_hide_leaves_there(lasting: Shell) -> None:
+    await lasting.taps("gate_hide")
+    told = lasting.say("gate_hide.lasting_text", safe_word=safe_word(lasting))
+    assert lasting.chat == [told]
+
+
+def safe_word(shell: Shell) -> str:
+    return shell.phen.content.safe_words["bg"][0]
+
+
+async def test_in_a_lasting_chat_nothing_is_ever_removed_or_swept(lasting: Shell) -> None:
+    await lasting.done(Started())
+    await lasting.taps("home")
+    await lasting.types("какво е това", at=Position("bg", "home"))
+    await lasting.taps("hide")
+    await lasting.opens_case()
+    await replies(lasting, "тук съм")
+    await lasting.taps("forget_yes")
+    assert await lasting.phen.store.kept_handles(*lasting.her) == []
+    assert lasting.chat.count("hers") == 2
+    assert len(lasting.chat) == comes(lasting) + 2

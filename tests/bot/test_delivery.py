@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from bot import delivery as delivery_of
-from bot.channels.base import Gone, Refused, SendError, Throttled, Unknown, Unsent
+from bot.channels.base import Gone, Outgoing, Refused, SendError, Throttled, Unknown, Unsent
 from bot.delivery import MAX_ATTEMPTS, remove_old
 from bot.storage.records import Case, MessageState, StaffMember
-from tests.bot.paper import HER, Shell, a_shell, until
+from dialogs.model import CASE, Position
+from tests.bot.paper import HER, LastingPaper, Shell, a_shell, until
 
 
 @pytest.fixture
@@ -201,3 +202,144 @@ async def test_messages_of_a_case_leave_the_chat_after_a_day(shell: Shell) -> No
     await remove_old(shell.phen.store, shell.phen.windows, shell.clock())
     await shell.phen.windows.settled()
     assert "тук съм" not in shell.chat
+
+
+# --- a chat that keeps everything ----------------------------------------------------------
+
+
+@pytest.fixture
+async def lasting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shell]:
+    async with a_shell(tmp_path, monkeypatch, channel=LastingPaper()) as shell:
+        yield shell
+
+
+async def replied(shell: Shell, text: str = "тук съм") -> tuple[Case, StaffMember, str]:
+    """An answer that stands in her chat, and the platform's id of it."""
+    case, maria = await claimed(shell)
+    await shell.phen.desk.reply(maria, case.id, text, text)
+    await shell.deliver()
+    assert (await states(shell, case))[text] is MessageState.SENT
+    return case, maria, list(shell.channel.chats["1"])[-1]
+
+
+async def fails(shell: Shell, handle: str) -> None:
+    """The platform says that it could not bring this message."""
+    shell.phen.conversation.undelivered(*shell.her, handle)
+    await shell.settled()
+
+
+async def test_what_a_platform_could_not_bring_after_all_is_seen_at_the_desk(
+    lasting: Shell,
+) -> None:
+    case, _, handle = await replied(lasting)
+    async with lasting.phen.changes.listen() as changed:
+        await fails(lasting, handle)
+        assert changed.is_set()
+    assert (await states(lasting, case))["тук съм"] is MessageState.FAILED
+
+
+async def test_what_was_not_delivered_can_be_sent_again(lasting: Shell) -> None:
+    case, maria, handle = await replied(lasting)
+    await fails(lasting, handle)
+    message = (await lasting.phen.store.messages(case.id))[-1]
+    await lasting.phen.desk.resend(maria, case.id, message.id)
+    await lasting.deliver()
+    assert (await states(lasting, case))["тук съм"] is MessageState.SENT
+    assert lasting.channel.shown.count("тук съм") == 2
+
+
+async def test_what_was_not_delivered_a_second_time_is_seen_again(lasting: Shell) -> None:
+    case, maria, handle = await replied(lasting)
+    await fails(lasting, handle)
+    message = (await lasting.phen.store.messages(case.id))[-1]
+    await lasting.phen.desk.resend(maria, case.id, message.id)
+    await lasting.deliver()
+    await fails(lasting, list(lasting.channel.chats["1"])[-1])
+    assert (await states(lasting, case))["тук съм"] is MessageState.FAILED
+
+
+async def test_a_failure_told_before_its_send_was_settled_is_not_forgotten(
+    lasting: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, maria = await claimed(lasting)
+    store, real, told = lasting.phen.store, lasting.phen.store.settle, asyncio.Event()
+
+    async def settle(outbox_id: int, state: MessageState) -> None:
+        await told.wait()
+        await real(outbox_id, state)
+
+    monkeypatch.setattr(store, "settle", settle)
+    await lasting.phen.desk.reply(maria, case.id, "тук съм", "k")
+    delivering = asyncio.create_task(lasting.deliver())
+    await until(lambda: "тук съм" in lasting.chat and lasting.phen.delivery._taken)
+    await fails(lasting, list(lasting.channel.chats["1"])[-1])
+    assert (await states(lasting, case))["тук съм"] is MessageState.FAILED
+    told.set()
+    await delivering
+    assert (await states(lasting, case))["тук съм"] is MessageState.FAILED
+
+
+async def test_a_failure_told_before_the_answer_to_its_send_is_not_forgotten(
+    lasting: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, maria = await claimed(lasting)
+    real = lasting.channel.show
+
+    async def show(address: str, message: Outgoing, window: str | None) -> str:
+        handle = await real(address, message, window)
+        await lasting.phen.delivery.undelivered(lasting.her, handle)
+        return handle
+
+    monkeypatch.setattr(lasting.channel, "show", show)
+    await lasting.phen.desk.reply(maria, case.id, "тук съм", "k")
+    await lasting.deliver()
+    assert (await states(lasting, case))["тук съм"] is MessageState.FAILED
+
+
+async def test_a_failure_of_what_was_never_a_message_of_a_case_changes_nothing(
+    lasting: Shell,
+) -> None:
+    case, _, _ = await replied(lasting)
+    async with lasting.phen.changes.listen() as changed:
+        await fails(lasting, "no such message")
+        await fails(lasting, "1")  # her window
+        assert not changed.is_set()
+    assert set((await states(lasting, case)).values()) == {MessageState.SENT}
+
+
+async def test_another_womans_failure_does_not_touch_hers(lasting: Shell) -> None:
+    case, _, handle = await replied(lasting)
+    lasting.phen.conversation.undelivered(lasting.her.channel, "2", handle)
+    await lasting.settled()
+    assert (await states(lasting, case))["тук съм"] is MessageState.SENT
+
+
+async def test_no_handle_of_a_chat_that_keeps_everything_is_stored(lasting: Shell) -> None:
+    await replied(lasting)
+    await lasting.types("и аз")
+    assert await lasting.phen.store.kept_handles(*lasting.her) == []
+    assert (await lasting.phen.store.counts())["handles"] == 0
+
+
+async def test_the_memory_of_what_was_sent_is_bounded(
+    lasting: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery_of, "MAX_TAKEN", 3)
+    case, maria, _ = await replied(lasting)
+    for number in range(5):
+        await lasting.phen.desk.reply(maria, case.id, f"ред {number}", f"k{number}")
+        await lasting.deliver()
+    assert len(lasting.phen.delivery._taken) == 3
+    await fails(lasting, list(lasting.channel.chats["1"])[-1])
+    assert (await states(lasting, case))["ред 4"] is MessageState.FAILED
+
+
+async def test_a_message_of_a_case_brings_the_keyboard_to_a_chat_that_keeps_everything(
+    lasting: Shell,
+) -> None:
+    await replied(lasting)
+    window = next(message for message in lasting.channel.sent if message.window)
+    answer = lasting.channel.sent[-1]
+    assert answer.choices == window.choices != ()
+    assert answer.marks == window.marks != ()
+    assert answer.position == Position("bg", CASE)

@@ -10,16 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import render
-from bot.channels import console, telegram, web
+from bot.channels import console, telegram, viber, web
 from bot.channels.base import Limits
-from dialogs import engine, payload
-from dialogs.model import CASE, Position
+from dialogs import engine, load, payload
+from dialogs.model import CASE, HIDE, START, Position
 from tests.bot.paper import words
 
 NOW = datetime(2026, 11, 22, 10, 30, tzinfo=UTC)
 CONTENT, TEXTS = words()
 SCREENS = [node.id for node in CONTENT.nodes.values() if node.text in TEXTS]
-CHANNELS = [console.ConsoleChannel.limits, telegram.LIMITS, web.LIMITS]
+CHANNELS = [console.ConsoleChannel.limits, telegram.LIMITS, web.LIMITS, viber.LIMITS]
+NAMES = ["console", "telegram", "web", "viber"]
 
 
 def shown(node: str, limits: Limits = telegram.LIMITS, language: str = "bg", **other: object):  # type: ignore[no-untyped-def]
@@ -27,16 +28,18 @@ def shown(node: str, limits: Limits = telegram.LIMITS, language: str = "bg", **o
     return render.render(screen, TEXTS, limits, NOW, **other)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("limits", CHANNELS, ids=["console", "telegram", "web"])
+@pytest.mark.parametrize("limits", CHANNELS, ids=NAMES)
 @pytest.mark.parametrize("language", CONTENT.languages)
 def test_every_screen_fits_every_channel(language: str, limits: Limits) -> None:
+    content = load.in_chat(CONTENT, lasting=limits.lasting)
     for node in SCREENS:
-        screen = engine.screen(CONTENT, Position(language, node))
+        screen = engine.screen(content, Position(language, node))
         window = render.render(screen, TEXTS, limits, NOW)
         assert len(window.text.encode("utf-16-le")) // 2 <= limits.window, node
         assert not window.text.endswith("…"), f"{node} is cut"
         buttons = (*window.choices, *window.marks)
-        assert len(buttons) <= limits.buttons
+        apart = limits is viber.LIMITS  # where the marks share one row of the twelve
+        assert len(window.choices if apart else buttons) <= limits.buttons, node
         for button in buttons:
             assert 0 < len(button.label.encode("utf-16-le")) // 2 <= limits.label
             assert len(button.payload.encode()) <= limits.payload
@@ -59,7 +62,7 @@ def test_112_and_hide_stand_on_every_screen_behind_the_gate_and_the_cover_has_no
             assert [mark.node for mark in marks[2:] if mark] == ["danger", "hide"]
 
 
-@pytest.mark.parametrize("limits", CHANNELS, ids=["console", "telegram", "web"])
+@pytest.mark.parametrize("limits", CHANNELS, ids=NAMES)
 def test_a_stamp_stands_in_the_payload_where_the_platform_tells_no_time(limits: Limits) -> None:
     window = shown("home", limits)
     stamps = [payload.stamp(button.payload) for button in (*window.choices, *window.marks)]
@@ -110,6 +113,79 @@ def test_a_message_of_a_case_carries_the_marks_and_no_choices() -> None:
     assert message.in_case
     assert message.choices == ()
     assert [mark.label for mark in message.marks] == [mark.label for mark in shown(CASE).marks]
+
+
+# --- chats that keep everything --------------------------------------------------------------
+
+LASTING = load.in_chat(CONTENT, lasting=True)
+
+
+def page(position: Position) -> str:
+    return f"https://ours.example/r/{position.node}"
+
+
+def lasting(node: str, language: str = "bg", **other: object):  # type: ignore[no-untyped-def]
+    screen = engine.screen(LASTING, Position(language, node))
+    return render.render(screen, TEXTS, viber.LIMITS, NOW, **other)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("language", CONTENT.languages)
+def test_what_hide_puts_above_the_cover_comes_first_and_fits(language: str) -> None:
+    covers = [LASTING.nodes[node].text for node in LASTING.nodes[HIDE].covers]
+    assert covers
+    window = lasting(START, language, above=covers, added="и това")
+    told = [TEXTS.say(language, text) for text in (*covers, "start.text")]
+    assert window.text == "\n\n".join([*told, "и това"])
+    assert window.cover
+    assert window.marks == ()
+
+
+def test_only_what_opens_on_our_page_has_an_address() -> None:
+    window = lasting("gate_lasting", page=page)
+    assert [choice.url for choice in window.choices] == [
+        "https://ours.example/r/gate_hide", None, None,
+    ]  # fmt: skip
+    assert [payload.unpack(choice.payload) for choice in window.choices][:2] == [
+        Position("bg", "gate_hide")
+    ] * 2
+    for node in SCREENS:
+        window = lasting(node, page=page)
+        assert [mark.url for mark in window.marks] == [None] * len(window.marks)
+        if node != "gate_lasting":
+            assert {choice.url for choice in window.choices} <= {None}, node
+
+
+def test_without_a_page_of_ours_every_choice_leads_on_in_the_chat() -> None:
+    assert {choice.url for choice in lasting("gate_lasting").choices} == {None}
+
+
+@pytest.mark.parametrize("limits", CHANNELS, ids=NAMES)
+@pytest.mark.parametrize("language", CONTENT.languages)
+def test_back_and_home_have_a_sign_and_112_and_hide_have_words(
+    language: str, limits: Limits
+) -> None:
+    marks = shown("home", limits, language).marks
+    assert [mark.sign for mark in marks] == [
+        TEXTS.say(language, "mark_sign.back"), TEXTS.say(language, "mark_sign.home"), "", "",
+    ]  # fmt: skip
+    assert all(mark.label for mark in marks)
+    assert len({mark.sign for mark in marks[:2]} - {""}) == 2
+
+
+@pytest.mark.parametrize("limits", CHANNELS, ids=NAMES)
+def test_choices_stand_under_a_message_of_a_case_only_where_nothing_is_edited(
+    limits: Limits,
+) -> None:
+    message = case_message("Тук съм.", limits)
+    window = shown(CASE, limits)
+    assert window.choices
+    assert message.choices == (() if limits.edit else window.choices)
+    assert message.marks == window.marks
+
+
+@pytest.mark.parametrize("limits", CHANNELS, ids=NAMES)
+def test_a_message_of_a_case_says_where_she_is_when_she_answers_it(limits: Limits) -> None:
+    assert case_message("Тук съм.", limits).position == Position("bg", CASE)
 
 
 @given(st.text(max_size=300), st.integers(min_value=2, max_value=120))

@@ -68,6 +68,12 @@ def test_a_secret_comes_from_a_file_and_is_never_shown(tmp_path: Path) -> None:
     assert TOKEN not in f"{settings!r} {settings} {settings.model_dump_json()}"
 
 
+def test_an_empty_secrets_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("\n")
+    told = mistakes({"PHEN_TELEGRAM_TOKEN_FILE": str(tmp_path / "token")})
+    assert told == ["PHEN_TELEGRAM_TOKEN_FILE: the file is empty; put the secret into it"]
+
+
 def test_a_secrets_file_that_is_not_there_is_named_by_its_setting(tmp_path: Path) -> None:
     told = mistakes({"PHEN_TELEGRAM_TOKEN_FILE": str(tmp_path / "gone")})
     assert told == ["PHEN_TELEGRAM_TOKEN_FILE: the file cannot be read; check its rights"]
@@ -108,3 +114,58 @@ def test_a_trailing_slash_of_an_address_is_dropped() -> None:
     settings = read(given, Path("none.toml"))
     assert settings.address == "https://line.example"
     assert settings.telegram_api == "http://x:1"
+
+
+# --- Viber -----------------------------------------------------------------------------------
+
+VIBER = "4f1d0a2b3c4d5e6f-never-printed"
+OURS = "https://line.example"
+
+
+def test_viber_needs_an_address_at_which_it_can_call_us() -> None:
+    told = mistakes({"PHEN_VIBER_TOKEN": VIBER})
+    assert [line.partition(":")[0] for line in told] == ["PHEN_PUBLIC_URL"]
+    assert "PHEN_VIBER_TOKEN" in told[0]
+    assert VIBER not in told[0]
+
+
+def test_the_address_that_viber_needs_is_named_beside_every_other_mistake() -> None:
+    told = mistakes({"PHEN_VIBER_TOKEN": VIBER, "PHEN_PORT": "x", "PHEN_VIBER_API": "ftp://x"})
+    assert [line.partition(":")[0] for line in told] == [
+        "PHEN_PORT", "PHEN_PUBLIC_URL", "PHEN_VIBER_API",
+    ]  # fmt: skip
+
+
+def test_vibers_token_comes_from_the_environment_or_a_file_and_is_never_shown(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "token").write_text(f"{VIBER}\n")
+    for given in (
+        {"PHEN_VIBER_TOKEN": VIBER},
+        {"PHEN_VIBER_TOKEN_FILE": str(tmp_path / "token")},
+    ):
+        settings = read({**given, "PHEN_PUBLIC_URL": OURS}, Path("none.toml"))
+        assert settings.viber_token is not None
+        assert settings.viber_token.get_secret_value() == VIBER
+        assert VIBER not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
+def test_without_vibers_token_there_is_no_viber_and_no_address_is_needed() -> None:
+    settings = read({"PHEN_VIBER_TOKEN": "", "PHEN_VIBER_TOKEN_FILE": ""}, Path("none.toml"))
+    assert settings.viber_token is None
+    assert settings.viber_api == "https://chatapi.viber.com"
+
+
+def test_a_file_of_vibers_token_that_is_not_there_is_named_by_its_setting(tmp_path: Path) -> None:
+    told = mistakes({"PHEN_VIBER_TOKEN_FILE": str(tmp_path / "gone"), "PHEN_PUBLIC_URL": OURS})
+    assert [line.partition(":")[0] for line in told] == ["PHEN_VIBER_TOKEN_FILE"]
+
+
+@pytest.mark.parametrize("api", ["chatapi.viber.com", "ftp://chatapi.viber.com", "/pa", "//x"])
+def test_an_api_of_vibers_that_is_no_address_is_named_without_its_value(api: str) -> None:
+    told = mistakes({"PHEN_VIBER_API": api})
+    assert told == ["PHEN_VIBER_API: Value error, begins with http:// or https://"]
+
+
+def test_a_trailing_slash_of_vibers_api_is_dropped() -> None:
+    assert read({"PHEN_VIBER_API": "http://x:1/"}, Path("none.toml")).viber_api == "http://x:1"

@@ -21,8 +21,9 @@ from bot.channels.base import (
     Unknown,
     Unsent,
 )
-from bot.windows import Covered, Timing, Who, Windows
-from tests.bot.paper import PaperChannel, cover, page, said, until
+from bot.windows import REPEAT, Covered, Timing, Who, Windows
+from dialogs.model import START
+from tests.bot.paper import LastingPaper, PaperChannel, cover, page, said, until
 
 QUICK = Timing(idle=60, give_up=0.3, cover_give_up=5, retry=0.01)
 HER = Who("paper", "1")
@@ -43,8 +44,8 @@ class World:
         await self.windows.say(HER, said(text), self.keep)
 
 
-def made(timing: Timing = QUICK) -> World:
-    channel = PaperChannel()
+def made(timing: Timing = QUICK, channel: PaperChannel | None = None) -> World:
+    channel = channel or PaperChannel()
 
     async def on_gone(who: Who) -> None:
         world.gone.append(who)
@@ -70,8 +71,10 @@ def made(timing: Timing = QUICK) -> World:
 
 
 @asynccontextmanager
-async def a_world(timing: Timing = QUICK) -> AsyncIterator[World]:
-    world = made(timing)
+async def a_world(
+    timing: Timing = QUICK, channel: PaperChannel | None = None
+) -> AsyncIterator[World]:
+    world = made(timing, channel)
     yield world
     if world.channel.lock is not None:
         world.channel.lock.set()
@@ -396,6 +399,132 @@ async def test_the_cover_takes_the_messages_of_her_case_along(world: World) -> N
     world.windows.clear_case(HER)
     await world.windows.settled()
     assert world.channel.chat() == ["cover"]
+
+
+# --- chats that keep everything --------------------------------------------------------------
+
+
+@pytest.fixture
+async def lasting() -> AsyncIterator[World]:
+    async with a_world(channel=LastingPaper()) as made:
+        yield made
+
+
+async def test_in_a_lasting_chat_each_screen_stands_below_the_last(lasting: World) -> None:
+    for text in ("one", "two"):
+        lasting.windows.show(HER, page(text))
+        await lasting.windows.settled()
+    assert lasting.channel.chat() == ["one", "two"]
+
+
+async def test_in_a_lasting_chat_nothing_is_renewed_so_that_nothing_comes_twice(
+    lasting: World,
+) -> None:
+    lasting.channel.lock = asyncio.Event()
+    lasting.windows.show(HER, page("one"))
+    await asyncio.sleep(0.01)
+    lasting.windows.renew(HER, lasting.channel.her_message())
+    lasting.channel.lock.set()
+    await lasting.windows.settled()
+    assert lasting.channel.chat() == ["one"]
+    lasting.windows.renew(HER, lasting.channel.her_message())
+    window = lasting.windows.get(HER)
+    assert window is not None
+    assert window.handle is not None
+    assert lasting.channel.asked == []  # type: ignore[attr-defined]
+
+
+async def test_a_cover_that_would_only_ring_later_is_dropped_in_a_lasting_chat(
+    lasting: World,
+) -> None:
+    lasting.channel.faults = [Unsent()] * 1000
+    lasting.windows.show(HER, cover())
+    await asyncio.wait_for(lasting.windows.settled(), 3)  # long before `cover_give_up`
+    assert lasting.channel.chat() == []
+    assert len(lasting.channel.faults) > 0
+    window = lasting.windows.get(HER)
+    assert window is None or not window.open
+
+
+async def test_a_cover_whose_answer_was_lost_is_not_chased_by_another(lasting: World) -> None:
+    lasting.channel.arrives_anyway = True
+    lasting.channel.faults = [Unknown()]
+    lasting.windows.show(HER, page("content"))
+    await lasting.windows.settled()
+    lasting.windows.show(HER, cover())
+    await lasting.windows.settled()
+    assert lasting.channel.chat().count("cover") == 1
+    assert lasting.channel.chat()[-1] == "cover"
+    assert lasting.channel.asked == []  # type: ignore[attr-defined]
+
+
+async def test_what_may_stand_in_a_lasting_chat_already_is_repeated_only_after_a_long_pause() -> (
+    None
+):
+    loop = asyncio.get_running_loop()
+    async with a_world(Timing(give_up=5, retry=0.1), LastingPaper()) as world:
+        world.channel.faults = [Unknown()]
+        began = loop.time()
+        world.windows.show(HER, page("one"))
+        await world.windows.settled()
+        assert loop.time() - began >= 0.1 * REPEAT
+        assert world.channel.chat() == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "stands"), [(Unknown(), []), (Unsent(), ["one"])], ids=["answer lost", "unsent"]
+)
+async def test_what_would_be_repeated_too_late_in_a_lasting_chat_is_dropped(
+    fault: SendError, stands: list[str]
+) -> None:
+    async with a_world(Timing(give_up=2, retry=0.5), LastingPaper()) as world:
+        world.channel.faults = [fault]
+        world.windows.show(HER, page("one"))
+        await world.windows.settled()
+        assert world.channel.chat() == stands
+
+
+async def test_what_landed_in_a_lasting_chat_while_she_hid_counts_as_sent(lasting: World) -> None:
+    lasting.windows.show(HER, page("case", in_case=True))
+    await lasting.windows.settled()
+    lasting.channel.lock = asyncio.Event()
+    under_way = asyncio.create_task(lasting.say("first"))
+    await asyncio.sleep(0.01)
+    queued = asyncio.create_task(lasting.say("second"))
+    await asyncio.sleep(0.01)
+    lasting.windows.show(HER, cover())
+    lasting.channel.lock.set()
+    await under_way
+    with pytest.raises(Covered):
+        await queued
+    await lasting.windows.settled()
+    assert lasting.channel.chat() == ["case", "first", "cover"]
+    assert len(lasting.kept[HER]) == 1
+
+
+async def test_who_left_a_lasting_chat_is_nowhere_and_no_clock_runs_for_her() -> None:
+    async with a_world(Timing(idle=0.05), LastingPaper()) as world:
+        world.windows.show(HER, page("case", in_case=True))
+        await world.windows.settled()
+        world.windows.left(HER)
+        window = world.windows.get(HER)
+        assert window is not None
+        assert window.position is not None
+        assert (window.position.node, window.position.language) == (START, "bg")
+        assert window.position.answers == ()
+        assert window.idle is None
+        assert not window.open
+        assert world.idle == []
+
+
+async def test_who_writes_again_into_a_chat_she_had_left_starts_its_clock_anew() -> None:
+    async with a_world(Timing(idle=0.05), LastingPaper()) as world:
+        world.windows.show(HER, page("case", in_case=True))
+        await world.windows.settled()
+        world.windows.left(HER)
+        world.windows.opened(HER)
+        await world.say("first")
+        await until(lambda: world.idle == [HER])
 
 
 # --- time and memory -----------------------------------------------------------------------

@@ -41,6 +41,35 @@ nodes:
       - say: Говоря с човек
         go: talk
 """
+KEEPS = """\
+  - id: keeps
+    kind: lasting
+    go: hiding
+    text: Този чат пази всичко.
+    choices:
+      - say: Ще чета на страница
+        go: hiding
+        on_page: true
+      - say: Ще чета тук
+        go: hiding
+  - id: hiding
+    text: Скрий маха всичко от чата.
+    lasting_text: Скрий слага рецепта отдолу.
+    choices:
+      - say: Разбрах
+        go: enter
+  - id: soup
+    kind: cover
+    text: Още една супа.
+    choices:
+      - say: Спешно 112
+        go: danger
+"""
+RECIPE_CHOICE = """\
+        go: language
+      - say: Рецепта
+        go: soup
+"""
 DANGER = """\
 topic: danger
 title: Спешна помощ
@@ -282,6 +311,13 @@ class Small:
     def append(self, name: str, text: str) -> None:
         path = self.dialogs / name
         path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+
+    def in_lasting_chats(self) -> None:
+        """The gate says what a chat keeps, and *hide* covers it with a recipe."""
+        self.edit("topics/start.yaml", "go: enter\n", "go: keeps\n")
+        self.append("topics/start.yaml", KEEPS)
+        self.edit("topics/start.yaml", "        go: language\n", RECIPE_CHOICE)
+        self.append("topics/danger.yaml", "    covers: [soup]\n")
 
     def translate(self, language: str, entries: dict[str, str], flags: str = "") -> Path:
         """A catalogue whose msgids are the Bulgarian texts as they stand now."""

@@ -21,6 +21,7 @@ from dialogs.lint import (
     words,
 )
 from dialogs.load import load
+from dialogs.paths import taps_to_danger
 from dialogs.problem import Problem
 from dialogs.sizes import longest_payloads
 from tests.dialogs.small import Small, small
@@ -112,6 +113,91 @@ def test_the_longest_payload_counts_every_answer_of_the_topic_once(line: Small) 
 def test_a_case_for_an_answer_that_nobody_can_give(line: Small) -> None:
     line.edit("topics/order.yaml", "when: {w: s}", "when: {w: x}")
     assert "dead-case" in codes(line)
+
+
+# --- chats that keep everything ------------------------------------------------------------------
+
+
+def whole_and_lasting(line: Small) -> None:
+    line.in_lasting_chats()
+    line.edit("topics/start.yaml", "        go: soup\n", "        go: soup\n" + MORE_112)
+
+
+MORE_112 = "      - say: Спешно 112\n        go: danger\n"
+
+
+def test_what_is_said_of_lasting_chats_can_have_nothing_wrong(line: Small) -> None:
+    whole_and_lasting(line)
+    assert [str(problem) for problem in found(line)] == []
+
+
+def test_what_hide_puts_into_a_chat_must_be_a_cover(line: Small) -> None:
+    whole_and_lasting(line)
+    line.edit("topics/danger.yaml", "covers: [soup]", "covers: [soup, order]")
+    (problem,) = found(line)
+    assert (problem.node, problem.code) == ("hide", "not-a-cover")
+    assert "'order'" in problem.message
+
+
+def test_the_gate_of_lasting_chats_must_be_reached(line: Small) -> None:
+    whole_and_lasting(line)
+    line.edit("topics/start.yaml", "        go: keeps\n", "        go: hiding\n")
+    assert [(p.node, p.code) for p in found(line)] == [("keeps", "unreachable")]
+
+
+def test_the_gate_of_lasting_chats_has_112_one_tap_away(line: Small) -> None:
+    whole_and_lasting(line)
+    assert taps_to_danger(load(line.dialogs))["keeps"] == 1
+
+
+def test_112_must_stand_on_a_page_in_every_kind_of_chat(line: Small) -> None:
+    line.edit(
+        "topics/danger.yaml", "    name: Спешна", "    lasting_text: Обади се.\n    name: Спешна"
+    )
+    assert taps_to_danger(load(line.dialogs))["danger"] == 1
+
+
+def test_the_gate_of_lasting_chats_carries_the_links_code(line: Small) -> None:
+    whole_and_lasting(line)
+    assert longest_payloads(load(line.dialogs))["keeps"] == "bg:keeps:d.zzzzz:zzzzzz"
+
+
+def test_a_payload_behind_the_gate_of_lasting_chats_that_can_get_too_long(line: Small) -> None:
+    whole_and_lasting(line)
+    letters = "abcfhi"
+    line.append("topics/start.yaml", "".join(
+        f"  - id: keeps_question_number_{a}\n    kind: question\n    slot: {a}\n    text: Да?\n"
+        f"    choices:\n      - {{say: Да, value: abcdefgh, go: {b}}}\n"
+        for a, b in zip(letters, [*(f"keeps_question_number_{b}" for b in letters[1:]), "keeps"],
+                        strict=True)
+    ))  # fmt: skip
+    line.edit("topics/start.yaml", "        go: keeps\n", "        go: keeps_question_number_a\n")
+    assert "keeps" in {p.node for p in found(line) if p.code == "payload"}
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Трябва да изтриеш чата.", "forbidden"),
+        ("Насилие не остава в чата.", "topic-word"),
+        ("Пише заповед и нищо друго тук.", "legal-word"),
+        (" ".join(["дума"] * 17) + ".", "sentence"),
+    ],
+    ids=["forbidden", "topic-word", "legal-word", "sentence"],
+)
+def test_what_is_said_only_in_lasting_chats_is_read_as_strictly(
+    line: Small, text: str, code: str
+) -> None:
+    whole_and_lasting(line)
+    line.edit("topics/start.yaml", "Скрий слага рецепта отдолу.", text)
+    assert (code, "hiding") in {(p.code, p.node) for p in found(line)}
+
+
+def test_a_translation_of_what_is_said_in_lasting_chats_is_asked_for(line: Small) -> None:
+    whole_and_lasting(line)
+    line.translate("tr", {"hiding.text": "Gizle her şeyi siler."})
+    told = [p for p in found(line, required=("tr",)) if p.code == "missing-translation"]
+    assert [p.message for p in told if p.node == "hiding" and "lasting" in p.message], told
 
 
 # --- facts -------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.texts import open_content
-from dialogs import engine, payload
+from dialogs import engine, load, payload
 from dialogs.model import (
     CASE,
     DANGER,
@@ -169,6 +169,52 @@ def test_who_comes_to_112_from_outside_finds_the_page_she_wanted_behind_the_gate
     assert talk.node == "gate_language"
     inside = Position("bg", "inside", talk.answers)
     assert engine.step(CONTENT, COVER, Tapped(inside)).position.node == "talk"
+
+
+def test_in_a_lasting_chat_only_the_gate_offers_our_own_page() -> None:
+    lasting = load.in_chat(CONTENT, lasting=True)
+    on_page = {
+        (node.id, button.to.node)
+        for node in lasting.nodes.values()
+        for button in engine.screen(lasting, Position("bg", node.id)).choices
+        if button.on_page
+    }
+    assert on_page == {("gate_lasting", "gate_hide")}
+
+
+def test_a_digit_opens_no_page_and_leads_no_further_in_the_chat() -> None:
+    lasting = load.in_chat(CONTENT, lasting=True)
+    gate = Position("bg", "gate_lasting")
+    assert engine.step(lasting, gate, Typed("1")).position == gate
+    assert engine.step(lasting, gate, Typed("2")).position.node == "gate_hide"
+
+
+def test_where_nothing_lasts_our_own_page_is_never_offered() -> None:
+    passing = load.in_chat(CONTENT, lasting=False)
+    for node in passing.nodes.values():
+        screen = engine.screen(passing, Position("bg", node.id))
+        assert not any(button.on_page for button in screen.choices), node.id
+        assert screen.position.node != "gate_lasting"
+
+
+def test_112_and_hide_are_at_hand_where_she_is_told_what_her_chat_keeps() -> None:
+    lasting = load.in_chat(CONTENT, lasting=True)
+    screen = engine.screen(lasting, Position("tr", "gate_lasting"))
+    assert_safe(screen)
+    assert dict(screen.marks)[Mark.HOME].to.node == START
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+def test_a_deep_links_code_goes_through_the_gate_of_either_chat(lasting: bool) -> None:
+    content = load.in_chat(CONTENT, lasting=lasting)
+    position = Position("tr", "gate_alone").with_answer("d", engine.link_code("order"))
+    for _ in range(4):
+        to = engine.screen(content, position).choices[0].to
+        step = engine.step(content, position, Tapped(to))
+        if any(isinstance(effect, Arrive) for effect in step.effects):
+            break
+        position = step.position
+    assert step.position.node == "order"
 
 
 def test_a_tap_on_an_old_window_opens_the_cover() -> None:

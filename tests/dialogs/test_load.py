@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from dialogs import engine, schema
 from dialogs import load as loading
-from dialogs import schema
-from dialogs.load import ContentError, load, on
-from dialogs.model import Choice, Fill, NodeKind
+from dialogs.load import ContentError, in_chat, load, on
+from dialogs.model import Choice, Fill, Mark, NodeKind, Position, Tapped
 from tests.dialogs import small as files
-from tests.dialogs.small import Small, small
+from tests.dialogs.small import KEEPS, Small, small
 
 
 @pytest.fixture
@@ -138,6 +139,100 @@ def test_a_broken_file_is_not_blamed_on_those_who_lead_there(line: Small) -> Non
 def test_the_line_is_the_one_where_the_mistake_stands(line: Small) -> None:
     at = line.edit("topics/order.yaml", "        go: bag", "        go: bagg")
     assert problems(line)[0].startswith(f"dialogs/topics/order.yaml:{at}: order: ")
+
+
+CHOICES = KEEPS[KEEPS.index("    choices") : KEEPS.index("  - id: hiding")]
+LASTING_BROKEN = [
+    ("no choices", "topics/start.yaml", CHOICES, "", "keeps: 'choices' is missing"),
+    ("no go", "topics/start.yaml", "    kind: lasting\n    go: hiding\n",
+     "    kind: lasting\n", "keeps: 'go' is missing"),
+    ("dead choice", "topics/start.yaml", "        go: hiding\n        on_page",
+     "        go: hidng\n        on_page", "leads to 'hidng', which does not exist"),
+    ("on a page from elsewhere", "topics/start.yaml", "        go: enter\n",
+     "        go: enter\n        on_page: true\n", "unknown key 'on_page'"),
+    ("not yes or no", "topics/start.yaml", "on_page: true", "on_page: maybe", "'on_page'"),
+    ("no words", "topics/start.yaml", "lasting_text: Скрий слага рецепта отдолу.",
+     "lasting_text: ''", "'lasting_text' has no text"),
+    ("two doors to one page", "topics/start.yaml", "        go: hiding\n  - id: hiding",
+     "        go: hiding\n        on_page: true\n  - id: hiding", "stands already at"),
+    ("no such cover", "topics/danger.yaml", "covers: [soup]", "covers: [sopu]",
+     "hide: leads to 'sopu', which does not exist, did you mean 'soup'?"),
+    ("covers elsewhere", "topics/danger.yaml", "    name: Спешна помощ\n",
+     "    name: Спешна помощ\n    covers: [soup]\n", "unknown key 'covers'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "old", "new", "told"), LASTING_BROKEN, ids=[b[0] for b in LASTING_BROKEN]
+)
+def test_a_mistake_about_lasting_chats_is_told_with_its_file_and_line(
+    line: Small, name: str, file: str, old: str, new: str, told: str
+) -> None:
+    line.in_lasting_chats()
+    assert load(line.dialogs, line.locales).nodes["hide"].covers == ("soup",)
+    line.edit(file, old, new)
+    found = problems(line)
+    assert [told in problem for problem in found] == [True], found
+    assert re.match(rf"dialogs/{file}:\d+: ", found[0])
+
+
+def test_an_unknown_cover_is_told_at_its_own_line(line: Small) -> None:
+    line.in_lasting_chats()
+    at = line.edit("topics/danger.yaml", "covers: [soup]", "covers: [soup, nowhere]")
+    told = f"dialogs/topics/danger.yaml:{at}: hide: leads to 'nowhere'"
+    assert problems(line)[0].startswith(told)
+
+
+# --- chats that keep everything, and others ------------------------------------------------------
+
+
+def test_where_a_chat_keeps_everything_other_words_are_said(line: Small) -> None:
+    line.in_lasting_chats()
+    content = load(line.dialogs, line.locales)
+    lasting = in_chat(content, lasting=True)
+    assert content.nodes["hiding"].text == "hiding.text"
+    assert lasting.nodes["hiding"].text == "hiding.lasting_text"
+    assert lasting.texts["hiding.lasting_text"].text == "Скрий слага рецепта отдолу."
+    assert lasting.nodes["home"] == content.nodes["home"]
+    assert lasting.nodes["keeps"].choices == (
+        Choice("keeps.go.page", "hiding", on_page=True),
+        Choice("keeps.go.hiding", "hiding"),
+    )
+    assert lasting.parents["hiding"] == "keeps"
+    assert lasting.parents["keeps"] == "alone"
+
+
+def test_where_a_chat_keeps_nothing_what_is_said_of_it_is_passed(line: Small) -> None:
+    line.in_lasting_chats()
+    passing = in_chat(load(line.dialogs, line.locales), lasting=False)
+    assert passing.nodes["hiding"].text == "hiding.text"
+    assert passing.parents["hiding"] == "alone"
+    step = engine.step(passing, engine.cover("bg"), Tapped(Position("bg", "keeps")))
+    assert step.position.node == "hiding"
+
+
+@pytest.mark.parametrize(
+    ("lasting", "way"),
+    [
+        (False, ["gate_hide", "gate_alone", "gate_language", "start"]),
+        (True, ["gate_hide", "gate_lasting", "gate_alone", "gate_language", "start"]),
+    ],
+    ids=["passing", "lasting"],
+)
+def test_back_leads_out_of_the_gate_and_never_in_a_circle(lasting: bool, way: list[str]) -> None:
+    content = in_chat(load(), lasting=lasting)
+    position, went = Position("bg", "gate_hide"), ["gate_hide"]
+    while position.node != "start" and len(went) < 9:
+        marks = dict(engine.screen(content, position).marks)
+        position = engine.step(content, position, Tapped(marks[Mark.BACK].to)).position
+        went.append(position.node)
+    assert went == way
+
+
+def test_answers_go_through_the_gate_that_is_passed() -> None:
+    linked = Position("tr", "gate_lasting").with_answer("d", engine.link_code("order"))
+    screen = engine.screen(in_chat(load(), lasting=False), linked)
+    assert screen.position == linked.to("gate_hide")
 
 
 def test_more_than_four_choices_are_refused(line: Small) -> None:

@@ -6,9 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from scheduler.model import Reception, ReceptionState
-from scheduler.plan import clashes, month_grid, upcoming
+from scheduler.plan import FREE_MARGIN, clashes, moment_to_send, month_grid, upcoming
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 SOFIA = ZoneInfo("Europe/Sofia")
@@ -110,3 +112,47 @@ def test_what_only_touches_or_is_cancelled_or_is_itself_does_not_clash() -> None
     harmless = [reception("after", one.end), cancelled("off", NOW), reception("one", NOW + HOUR)]
     assert clashes(one, harmless) == []
     assert clashes(cancelled("off2", NOW), [one]) == []
+
+
+# --- when a reminder goes out ----------------------------------------------------------------
+
+EARLIEST, DUE = NOW, NOW + 10 * HOUR
+
+
+def test_a_reminder_goes_when_it_is_due_while_that_is_free() -> None:
+    assert moment_to_send(DUE, EARLIEST, DUE + HOUR) == DUE
+    assert moment_to_send(DUE, EARLIEST, DUE + FREE_MARGIN) == DUE
+
+
+def test_a_reminder_goes_just_before_the_free_session_ends() -> None:
+    assert moment_to_send(DUE, EARLIEST, DUE - HOUR) == DUE - HOUR - FREE_MARGIN
+
+
+def test_a_reminder_that_costs_money_whenever_it_goes_waits_until_it_is_due() -> None:
+    assert moment_to_send(DUE, EARLIEST, None) == DUE
+    assert moment_to_send(DUE, EARLIEST, EARLIEST - HOUR) == DUE
+    assert moment_to_send(DUE, EARLIEST, EARLIEST) == DUE
+
+
+def test_where_every_message_is_free_for_ever_a_reminder_goes_when_it_is_due() -> None:
+    assert moment_to_send(DUE, EARLIEST, datetime.max.replace(tzinfo=UTC)) == DUE
+
+
+MINUTES = st.integers(min_value=-3000, max_value=3000).map(lambda many: timedelta(minutes=many))
+
+
+@given(MINUTES, MINUTES, st.none() | MINUTES)
+def test_a_reminder_is_never_early_or_late_and_free_whenever_it_can_be(
+    due_after: timedelta, earliest_after: timedelta, free_for: timedelta | None
+) -> None:
+    assume(earliest_after <= due_after)
+    due, earliest = NOW + due_after, NOW + earliest_after
+    free_until = None if free_for is None else NOW + free_for
+    moment = moment_to_send(due, earliest, free_until)
+    assert earliest <= moment <= due
+    if free_until is None or earliest > free_until - FREE_MARGIN:
+        assert moment == due
+    else:
+        assert moment <= free_until - FREE_MARGIN
+        minute_later = moment + timedelta(minutes=1)
+        assert minute_later > due or minute_later > free_until - FREE_MARGIN

@@ -290,6 +290,59 @@ async def test_a_send_cut_off_by_a_crash_is_parked_until_the_desk_decides(store:
     assert [d.message.number for d in await store.due(NOON)] == [1]
 
 
+async def test_what_the_platform_could_not_bring_after_all_waits_for_the_desk(
+    store: Store,
+) -> None:
+    case = await opened(store)
+    for n in (1, 2):
+        await store.add_notice(case.id, f"{n}", f"{n}")
+    (due,) = await store.due(NOON)
+    await store.sending(due.outbox_id)
+    await store.settle(due.outbox_id, MessageState.SENT)
+    assert await store.not_delivered(due.message.id)
+    assert await states(store, case) == [MessageState.FAILED, MessageState.DUE]
+    assert not await store.not_delivered(due.message.id)
+    assert await store.resend(due.message.id)
+    assert [d.message.number for d in await store.due(NOON)] == [1]
+
+
+async def test_what_was_not_delivered_before_its_send_was_settled_stays_failed(
+    store: Store,
+) -> None:
+    case = await opened(store)
+    await store.add_notice(case.id, "1", "1")
+    (due,) = await store.due(NOON)
+    await store.sending(due.outbox_id)
+    assert await store.not_delivered(due.message.id)
+    await store.settle(due.outbox_id, MessageState.SENT)
+    assert await states(store, case) == [MessageState.FAILED]
+    assert await store.due(NOON) == []
+    assert await store.due_count(case.id) == 0
+
+
+@pytest.mark.parametrize("state", [MessageState.UNKNOWN, MessageState.DROPPED])
+async def test_what_is_already_for_the_desk_or_decided_is_not_failed_anew(
+    store: Store, state: MessageState
+) -> None:
+    case = await opened(store)
+    await store.add_notice(case.id, "1", "1")
+    (due,) = await store.due(NOON)
+    await store.settle(due.outbox_id, MessageState.UNKNOWN)
+    if state is MessageState.DROPPED:
+        assert await store.drop(due.message.id)
+    assert not await store.not_delivered(due.message.id)
+    assert await states(store, case) == [state]
+
+
+async def test_what_she_wrote_cannot_fail_to_be_delivered(store: Store) -> None:
+    case = await opened(store)
+    hers = await store.add_from_woman(case.id, WORDS, "k")
+    assert hers is not None
+    assert not await store.not_delivered(hers.id)
+    assert not await store.not_delivered("no such message")
+    assert await states(store, case) == [hers.state]
+
+
 async def test_the_desk_can_leave_a_parked_message(store: Store) -> None:
     case = await opened(store)
     notice = await store.add_notice(case.id, "1", "1")

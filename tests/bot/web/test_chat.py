@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -133,6 +134,91 @@ async def test_the_first_load_is_small(her: httpx.AsyncClient) -> None:
         assert "immutable" in file.headers["cache-control"]
         size += len(file.content)
     assert size < 60_000
+
+
+# --- from a chat that keeps everything --------------------------------------------------------
+
+
+def leads_to(world: World, position: Position) -> str:
+    """Where the address of a page at that position leads here."""
+    return urlsplit(world.parts.links.page(position)).path
+
+
+async def test_a_page_opened_from_a_chat_shows_the_same_place_with_its_answers(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    place = Position("bg", "page", (("d", "k3f9"), ("m", "rse27")))
+    page = await her.get(leads_to(world, place))
+    assert page.status_code == 200
+    assert "Това не е по твоя вина." in page.text
+    [received] = world.line.received
+    assert received.event == Tapped(place, fresh=True)
+
+
+async def test_a_page_opened_from_a_chat_is_kept_nowhere_and_sets_no_cookie(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    page = await her.get(leads_to(world, Position("bg", "home")))
+    assert page.headers["cache-control"] == "no-store"
+    assert page.headers["referrer-policy"] == "no-referrer"
+    assert "set-cookie" not in page.headers
+    assert "<title>Дом и здраве</title>" in page.text
+    assert "/r/" not in page.text
+    assert set(re.findall(r'action="([^"]*)"', page.text)) == {"/"}
+    assert re.findall(r'class="mark at-(\w+)"', page.text) == ["back", "home", "danger", "hide"]
+
+
+async def test_a_page_opened_from_a_chat_opens_again_within_ten_minutes(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    address = leads_to(world, Position("bg", "home"))
+    for _ in range(2):
+        assert "С какво да започнем?" in (await her.get(address)).text
+        world.clock.time += timedelta(minutes=9)
+    assert "Супа от леща" in (await her.get(address)).text
+    assert [incoming.event for incoming in world.line.received] == [
+        Tapped(Position("bg", "home"), True), Tapped(Position("bg", "home"), True), Started(None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "code", ["x", "A" * 123, "%00", "й", "bg:home", "bg:home::htc9i", "a" * 9999]
+)
+async def test_an_address_that_leads_nowhere_shows_the_cover(
+    her: httpx.AsyncClient, world: World, code: str
+) -> None:
+    page = await her.get(f"/r/{code}")
+    assert page.status_code == 200
+    assert "Супа от леща" in page.text
+    assert world.line.received[0].event == Started(None)
+    assert "set-cookie" not in page.headers
+    assert page.headers["cache-control"] == "no-store"
+
+
+async def test_who_has_a_case_on_the_page_keeps_it_when_she_comes_from_a_chat(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    token = await open_case(her)
+    await her.get(leads_to(world, Position("bg", "home")))
+    assert her.cookies["k"] == token
+    assert world.line.received[-1].address == token
+
+
+async def test_two_who_come_by_one_address_are_two(her: httpx.AsyncClient, world: World) -> None:
+    address = leads_to(world, Position("bg", "home"))
+    for _ in range(2):
+        await her.get(address)
+    assert len({incoming.address for incoming in world.line.received}) == 2
+
+
+async def test_112_answers_on_the_way_from_a_chat_when_the_rest_does_not(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    world.line.broken = True
+    page = await her.get(leads_to(world, Position("bg", "home")))
+    assert page.status_code == 503
+    assert 'href="tel:112"' in page.text
+    assert page.headers["cache-control"] == "no-store"
 
 
 # --- freshness and forged input ---------------------------------------------------------------
