@@ -12,6 +12,9 @@ from typing import Protocol
 import httpx
 
 from bot.channels.console import RULE, ConsoleChannel
+from dialogs import payload
+from dialogs.model import HIDE, Position
+from tests.standins.viber_woman import Shown, ViberWoman
 from tests.standins.woman import Woman
 
 _NUMBER = re.compile(r"^\d\.?\s+")
@@ -25,11 +28,16 @@ def bare(label: str) -> str:
 
 @dataclass
 class Look:
-    """What stands on her screen now."""
+    """What stands on her screen now.
+
+    `lasting`: nothing can be removed from this chat, so what stands above the last cover is
+    read already and does not count.
+    """
 
     text: str = ""
     labels: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    lasting: bool = False
 
     @property
     def all(self) -> str:
@@ -80,6 +88,67 @@ class TelegramPhone:
 
     async def closes(self) -> None:
         """The stand-in keeps the chat."""
+
+
+class ViberPhone:
+    """A chat in the stand-in for Viber, which keeps all that was ever sent."""
+
+    def __init__(self, woman: ViberWoman) -> None:
+        self.woman = woman
+
+    async def opens(self, code: str | None = None) -> None:
+        await self.woman.opens(code)
+
+    async def taps(self, label: str) -> None:
+        """Tap, and wait for the answer: what she types next says which screen she had."""
+        shown = next((each for each in self.woman.buttons if each and bare(each) == label), None)
+        assert shown is not None, f"no button {label!r} among {self.woman.buttons}"
+        before = len(self.woman.bot_messages)
+        if (told := self.woman.taps(shown)) is not None:
+            await told
+            await self.woman.sees_messages(before + 1, timeout=10)
+
+    async def types(self, text: str) -> None:
+        await self.woman.types(text)
+
+    async def look(self) -> Look:
+        """The newest screen, or all that was said on it one after another, as in a case.
+
+        Nothing above the last cover counts: a cover alone is all that she sees then.
+        """
+        chat = self.woman.messages
+        covers = [at for at, each in enumerate(chat) if _is_cover(each)]
+        below = chat[covers[-1] + 1 :] if covers else chat
+        answers = [each for each in below if not each.mine]
+        labels = [bare(each) for each in self.woman.buttons if each]
+        if not answers:
+            text = chat[covers[-1]].text if covers else ""
+            return Look(text, labels, [each.text for each in below], lasting=True)
+        here = _place(answers[-1])
+        same = answers[next(n for n in range(len(answers)) if _all_at(here, answers[n:])) :]
+        first, *rest = (each.text for each in same)
+        return Look(first, labels, rest, lasting=True)
+
+    def times(self, words: str) -> int:
+        """How often the line ever sent this into her chat."""
+        return sum(words in each.text for each in self.woman.bot_messages)
+
+    async def closes(self) -> None:
+        """The stand-in keeps the chat."""
+
+
+def _is_cover(shown: Shown) -> bool:
+    """A screen of the line's with buttons, none of which hides it."""
+    led = [payload.unpack(each["ActionBody"]) for each in (shown.keyboard or {}).get("Buttons", [])]
+    return bool(led) and not any(to is not None and to.node == HIDE for to in led)
+
+
+def _place(shown: Shown) -> Position | None:
+    return payload.unpack(shown.raw.get("tracking_data", ""))
+
+
+def _all_at(place: Position | None, answers: list[Shown]) -> bool:
+    return all(_place(each) == place for each in answers)
 
 
 class ConsolePhone:
@@ -186,6 +255,10 @@ class WebPhone:
         self.client = httpx.AsyncClient(base_url=url, headers={"Origin": url})
         self.page = _Page("")
         self.away = False
+
+    async def follows(self, url: str) -> None:
+        """Open an address that a chat gave her."""
+        self._took(await self.client.get(url))
 
     async def opens(self, code: str | None = None) -> None:
         self._took(await self.client.get("/", params={"start": code} if code else None))

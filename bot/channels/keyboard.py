@@ -15,17 +15,26 @@ COLUMNS = 6
 BLOCK_ROWS = 2
 PICTURE_COLUMNS = 2
 LABEL = 250
-"""Characters of a button's text, markup included."""
+"""Characters of a button's text, markup included, as phones count them: in UTF-16 units."""
 _GROUND, _CHOICE, _MARK = "#F7F1E6", "#FFFFFF", "#E7DFD0"
 
 Button = dict[str, Any]
+_BLANK: Button = {
+    "Columns": COLUMNS,
+    "Rows": 1,
+    "BgColor": _GROUND,
+    "Silent": True,
+    "ActionType": "none",
+    "ActionBody": "none",
+}
 
 
-def keyboard(message: Outgoing, picture: str | None) -> dict[str, Any] | None:
-    """The keyboard under a message, or None where it has no buttons. `picture` is an address."""
-    buttons = [*_choices(message.choices, picture), *_marks(message.marks)]
-    if not buttons:
-        return None
+def keyboard(message: Outgoing, picture: str | None) -> dict[str, Any]:
+    """The keyboard under a message; `picture` is an address.
+
+    Where there is nothing to tap it is blank: without one the app would go on showing the last.
+    """
+    buttons = [*_choices(message.choices, picture), *_marks(message.marks)] or [_BLANK]
     return {"Type": "keyboard", "DefaultHeight": False, "BgColor": _GROUND, "Buttons": buttons}
 
 
@@ -85,6 +94,10 @@ def _picture(address: str) -> Button:
 
 def _text(label: str) -> str:
     """Viber reads a button's text as HTML; ours is plain, and never cut inside a sign."""
-    while len(shown := escape(label, quote=False)) > LABEL:
+    while _units(shown := escape(label, quote=False)) > LABEL:
         label = label[:-1]
     return shown
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2

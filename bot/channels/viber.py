@@ -14,6 +14,7 @@ import hmac
 import json
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -63,7 +64,7 @@ from dialogs.model import (
 LIMITS = Limits(
     text=6900,  # of 7000: the rest is for the line that names who speaks
     window=7000,
-    buttons=11,
+    buttons=10,  # of twelve rows one is for the marks, and one more for the picture
     columns=6,
     label=LABEL,
     payload=64,
@@ -79,6 +80,7 @@ RATES = Rates(per_second=48, burst=2, chat_per_second=4, chat_burst=8)
 API_LEVEL = 3
 """Silent taps need 2, the closed browser 3 (Viber 7.6, of 2017)."""
 MAX_BYTES = 30_000
+MAX_TEXT = 7000
 MAX_NAME = 28
 MAX_CALLBACK = 64 * 1024
 FRESH = timedelta(minutes=30)
@@ -168,6 +170,21 @@ def _seconds(told: str | None) -> float:
         return TOO_MANY_SECONDS
 
 
+class _Welcome:
+    """An arrival that waits for the screen which answers it."""
+
+    def __init__(self, key: str, settled: asyncio.Future[None]) -> None:
+        self.key, self._settled = key, settled
+        self.body: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def reply(self) -> Reply:
+        """The screen, once it is there. Without one Viber brings again what was not settled."""
+        await asyncio.wait({self.body}, timeout=WELCOME_SECONDS)
+        if self.body.done():
+            return Reply(200, self.body.result())
+        return Reply(200 if self._settled.done() and not _failed(self._settled) else 503)
+
+
 # --- the channel -----------------------------------------------------------------------------
 
 
@@ -195,7 +212,7 @@ class ViberChannel:
         self._gate: Gate | None = None
         self._intake: Intake | None = None
         self._withdrawn = asyncio.Event()
-        self._welcomes: dict[Address, asyncio.Future[bytes]] = {}
+        self._welcomes: dict[Address, _Welcome] = {}
         self._settling: OrderedDict[str, asyncio.Future[None]] = OrderedDict()
 
     async def run(self, intake: Intake) -> None:
@@ -214,12 +231,13 @@ class ViberChannel:
         """Send a message below all others; the answer to her arrival goes with that callback."""
         fields = self._fields(message)
         welcome = self._welcomes.get(address)
-        if message.window and welcome is not None and not welcome.done():
-            welcome.set_result(_encoded(fields))
+        if message.window and welcome is not None and not welcome.body.done():
+            welcome.body.set_result(_encoded(fields))
             return WELCOME
         lane = lane_of(message) if message.window else Lane.CASE
         if message.audio is not None and (clip := self._clip(message)) is not None:
-            await self._send(address, clip, lane)
+            with suppress(Refused, Unknown):  # her text does not depend on it
+                await self._send(address, clip, lane)
         return await self._send(address, fields, lane)
 
     async def remove(self, address: Address, handles: Sequence[Handle]) -> None:
@@ -285,18 +303,18 @@ class ViberChannel:
         try:
             told = await self._call("send_message", {"receiver": address, **fields})
         except Throttled as throttled:
-            pause = self._gate.pause(address, throttled.seconds)
+            seconds, everywhere = throttled.seconds, throttled.everywhere
         else:
             if told.get("billing_status") == _CHARGED:
                 self._note("message_charged")
             return str(told.get("message_token", ""))
-        raise Throttled(pause.seconds, pause.everywhere)
+        if everywhere:  # else it is about her alone, and over as soon as she does anything
+            everywhere = self._gate.pause(address, seconds).everywhere
+        raise Throttled(seconds, everywhere)
 
     async def _call(self, method: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """One call of the API: its answer, or a verdict with no cause attached."""
         body = _encoded(fields)
-        if len(body) > MAX_BYTES:
-            raise Refused
         try:
             answer = await self._http.post_json(
                 f"{self._api}/pa/{method}",
@@ -370,10 +388,12 @@ class ViberChannel:
             case EventType.CONVERSATION_STARTED:
                 return await self._welcome(intake, told)
             case EventType.UNSUBSCRIBED:
-                intake.blocked(self.name, _text(told["user_id"]))
+                address, key = _address(told["user_id"]), _text_of(told["message_token"])
+                if self._is_first(key):  # brought again, it would undo her coming back
+                    intake.blocked(self.name, address)
             case EventType.FAILED:
-                token = str(told["message_token"])
-                intake.undelivered(self.name, _text(told["user_id"]), token)
+                token = _text_of(told["message_token"])
+                intake.undelivered(self.name, _address(told["user_id"]), token)
                 self._note("send_failed")
             case EventType.WEBHOOK | EventType.SUBSCRIBED | EventType.DELIVERED | EventType.SEEN:
                 pass
@@ -385,27 +405,42 @@ class ViberChannel:
         """Hand over once; the same delivery again waits for the same end."""
         settled = self._settling.get(incoming.key)
         if settled is None or _failed(settled):
-            settled = self._settling[incoming.key] = intake.accept(incoming)
-            if len(self._settling) > REMEMBERED:
-                self._settling.popitem(last=False)
+            settled = intake.accept(incoming)
+            self._remember(incoming.key, settled)
         await asyncio.wait({settled}, timeout=SETTLE_SECONDS)
         return Reply(200 if settled.done() and not _failed(settled) else 503)
 
+    def _is_first(self, key: str) -> bool:
+        """Whether this comes for the first time; then it is remembered."""
+        if key in self._settling:
+            return False
+        settled = asyncio.get_running_loop().create_future()
+        settled.set_result(None)
+        self._remember(key, settled)
+        return True
+
+    def _remember(self, key: str, settled: asyncio.Future[None]) -> None:
+        self._settling[key] = settled
+        if len(self._settling) > REMEMBERED:
+            self._settling.popitem(last=False)
+
     async def _welcome(self, intake: Intake, told: dict[str, Any]) -> Reply:
         """She opened the chat: the cover, as the answer itself, for she is no subscriber yet."""
-        request = ViberConversationStartedRequest().from_dict({**told, "user": _id(told["user"])})
-        address, code = _text(request.user.id), request.context
+        bare = {"timestamp": None, "type": None, **told, "user": _id(told["user"])}
+        request = ViberConversationStartedRequest().from_dict(bare)
+        address, code = _address(request.user.id), request.context
         started = Started(code if isinstance(code, str) and is_code(code) else None)
         incoming = Incoming(self.name, address, started, _text_of(told["message_token"]))
         if request.subscribed is True:
             return await self._settle(intake, incoming)
-        welcome = self._welcomes[address] = asyncio.get_running_loop().create_future()
+        waiting = self._welcomes.get(address)
+        if waiting is not None and waiting.key == incoming.key:
+            return await waiting.reply()
+        waiting = self._welcomes[address] = _Welcome(incoming.key, intake.accept(incoming))
         try:
-            intake.accept(incoming)
-            await asyncio.wait({welcome}, timeout=WELCOME_SECONDS)
-            return Reply(200, welcome.result() if welcome.done() else b"")
+            return await waiting.reply()
         finally:
-            if self._welcomes.get(address) is welcome:
+            if self._welcomes.get(address) is waiting:
                 del self._welcomes[address]
 
     def _read(self, told: dict[str, Any]) -> Incoming:
@@ -413,9 +448,10 @@ class ViberChannel:
         message = {key: told["message"][key] for key in _READ if key in told["message"]}
         if message["type"] not in (MessageType.TEXT, MessageType.URL):
             message = {**message, "type": MessageType.KEYBOARD}  # its medium is never parsed
-        bare = {**told, "sender": _id(told["sender"]), "message": message}
+        sender = _id(told["sender"])
+        bare = {"timestamp": None, **told, "sender": sender, "message": message}
         request = ViberMessageRequest().from_dict(bare)
-        address, key = _text(request.sender.id), _text_of(request.message_token)
+        address, key = _address(request.sender.id), _text_of(request.message_token)
         prompt = is_recent(_moment(request.timestamp), self._now(), LATE)
         tracked = request.message.tracking_data
         event = self._event(request, told["message"]["type"], prompt)
@@ -459,16 +495,22 @@ class ViberChannel:
 def unformatted(text: str) -> str:
     """The same words where Viber would read signs in them as bold or struck out.
 
-    It takes a sign as one only where no space follows: so a hair's breadth of one does.
+    It takes a sign as one only where no space follows: so a hair's breadth of one does. Where
+    that made the text too long it stays as it is: better in bold than not at all.
     """
+    shown = text
     for sign in ("*", "_", "~", "```"):
         if text.count(sign) > 1:
-            text = text.replace(sign, f"{sign}{_HAIR_SPACE}")
-    return text
+            shown = shown.replace(sign, f"{sign}{_HAIR_SPACE}")
+    return shown if len(shown.encode("utf-16-le", "surrogatepass")) <= 2 * MAX_TEXT else text
 
 
 def _encoded(fields: Mapping[str, Any]) -> bytes:
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    """As it goes out; Cyrillic is not escaped, or it would be three times as long."""
+    body = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    if len(body) > MAX_BYTES:
+        raise Refused
+    return body
 
 
 def _failed(settled: asyncio.Future[None]) -> bool:
@@ -483,6 +525,13 @@ def _text(told: object) -> str:
     if not isinstance(told, str) or not told:
         raise TypeError
     return told
+
+
+def _address(told: object) -> Address:
+    """An id that can be sent and sealed. Raises `ValueError` for halves of characters in it."""
+    address = _text(told)
+    address.encode()
+    return address
 
 
 def _text_of(token: object) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 from tests.standins.telegram import TelegramStandIn
+from tests.standins.viber import ViberStandIn
 
 PATIENCE = 20.0
 _QUICK = """
@@ -25,16 +27,14 @@ from bot.cli import main
 sys.argv = ["phen", "run"]
 main()
 """
-"""`phen run` without Telegram's pace, which is tested elsewhere."""
+"""`phen run` without the platforms' pace, which is tested elsewhere."""
 _ADDRESS = re.compile(rb"chat\s+(http://[0-9.:]+)/")
 
 
 class Program:
     """One process after another over the same folder, as after a crash."""
 
-    def __init__(
-        self, folder: Path, server: TelegramStandIn, *, quick: bool = False, **settings: str
-    ) -> None:
+    def __init__(self, folder: Path, *, quick: bool = False, **settings: str) -> None:
         self.folder = folder
         self._run = ("-c", _QUICK) if quick else ("-m", "bot", "run")
         self.url = ""
@@ -42,8 +42,6 @@ class Program:
         self._process: asyncio.subprocess.Process | None = None
         kept = {k: v for k, v in os.environ.items() if not k.startswith("PHEN_")}
         self._environment = kept | {
-            "PHEN_TELEGRAM_API": server.api,
-            "PHEN_TELEGRAM_TOKEN": server.token,
             "PHEN_DATA_DIR": str(self.data),
             "PHEN_PORT": "0",
             **settings,
@@ -117,12 +115,43 @@ class Program:
 async def a_program(
     folder: Path, *, quick: bool = False, **settings: str
 ) -> AsyncIterator[tuple[Program, TelegramStandIn]]:
-    """A stand-in, and a program that runs beside it."""
+    """A stand-in for Telegram, and a program that runs beside it."""
     server = TelegramStandIn()
     await server.start()
-    program = Program(folder, server, quick=quick, **settings)
+    its = {"PHEN_TELEGRAM_API": server.api, "PHEN_TELEGRAM_TOKEN": server.token}
+    program = Program(folder, quick=quick, **its | settings)
     try:
         await program.starts()
+        yield program, server
+    finally:
+        await program.is_killed()
+        await server.stop()
+
+
+@asynccontextmanager
+async def a_program_on_viber(
+    folder: Path, **settings: str
+) -> AsyncIterator[tuple[Program, ViberStandIn]]:
+    """A stand-in for Viber, and a program that runs beside it on a port of its own.
+
+    The stand-in tells more of a woman than it was asked for.
+    """
+    server = ViberStandIn()
+    await server.start()
+    server.send_name = server.send_photo = True
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    its = {
+        "PHEN_VIBER_API": server.api,
+        "PHEN_VIBER_TOKEN": server.token,
+        "PHEN_PORT": str(port),
+        "PHEN_PUBLIC_URL": f"http://127.0.0.1:{port}",
+    }
+    program = Program(folder, quick=True, **its | settings)
+    try:
+        await program.starts()
+        server.webhook = f"{program.url}/viber/webhook"
         yield program, server
     finally:
         await program.is_killed()

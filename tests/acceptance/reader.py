@@ -1,26 +1,32 @@
-"""A woman who walks the dialog on Telegram, and what is watched on every phone meanwhile."""
+"""A woman who walks the dialog in a chat, and what is watched on every phone meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from bot import render
-from bot.channels import telegram
-from bot.channels.base import Outgoing
+from bot.channels import telegram, viber
+from bot.channels.base import Outgoing, OutgoingButton
 from bot.texts import open_content
-from dialogs import engine, payload
-from dialogs.model import DANGER, HIDE, HOME, START, Content, NodeKind, Position, Tapped
+from dialogs import engine, load, payload
+from dialogs.model import DANGER, HIDE, HOME, START, Content, NodeKind, Position, Screen, Tapped
+from tests.standins import viber as viber_standin
+from tests.standins import viber_woman
 from tests.standins.telegram import Shown, TelegramStandIn
+from tests.standins.viber_woman import ViberWoman
 from tests.standins.woman import Woman
 
-CONTENT, TEXTS = open_content()
+_ALL, TEXTS = open_content()
+CONTENT = load.in_chat(_ALL, lasting=False)
+"""As it is said where a screen can be removed; `LASTING` where it cannot."""
+LASTING = load.in_chat(_ALL, lasting=True)
 SYSTEM = {"fact_expired", "error", "out_of_hours", "no_receptions"}
 """Screens that no button leads to: what has run out, what failed."""
 NAME = "language.name"
@@ -52,18 +58,26 @@ def _state(position: Position) -> State:
 
 
 @cache
-def graph(*others: str) -> Mapping[State, tuple[tuple[Edge, State | None], ...]]:
-    """Every place that buttons lead to from the cover, and from `others`, with its buttons."""
+def graph(
+    *others: str, lasting: bool = False
+) -> Mapping[State, tuple[tuple[Edge, State | None], ...]]:
+    """Every place that buttons lead to from the cover, and from `others`, with its buttons.
+
+    A button that opens a page of ours leads out of the chat, and is none here.
+    """
+    content = LASTING if lasting else CONTENT
     known: dict[State, tuple[tuple[Edge, State | None], ...]] = {}
     queue = deque(Position("bg", node) for node in (START, *others))
     while queue:
         here = queue.popleft()
         if _state(here) in known:
             continue
-        shown = engine.screen(CONTENT, here)
+        shown = engine.screen(content, here)
         leads: dict[Edge, State | None] = {}
         for button in (*shown.choices, *(each for _, each in shown.marks)):
-            landing = _landing(CONTENT, button.to)
+            if lasting and button.on_page:
+                continue
+            landing = _landing(content, button.to)
             edge = here.node, button.label, button.to.node
             leads[edge] = _state(landing) if landing else None
             if landing is not None:
@@ -72,9 +86,9 @@ def graph(*others: str) -> Mapping[State, tuple[tuple[Edge, State | None], ...]]
     return known
 
 
-def choices() -> list[Edge]:
+def choices(*, lasting: bool = False) -> list[Edge]:
     """Every button that is not one of the four marks, doors to a case and *hide* left out."""
-    reached = graph().values()
+    reached = graph(lasting=lasting).values()
     found = {edge for leads in reached for edge, to in leads if to is not None}
     return sorted(edge for edge in found if not edge[1].startswith("mark."))
 
@@ -121,20 +135,27 @@ class Watch:
             self.faults.append(f"no 112 or no hide under {shown.caption!r}")
 
 
-class Reader:
+class Walker:
     """One woman with a plan: she taps what she has not tapped yet, by the shortest way."""
 
-    def __init__(self, woman: Woman, language: str, dice: random.Random | None = None) -> None:
-        self.woman, self.language = woman, language
+    lasting = False
+
+    def __init__(self, language: str, dice: random.Random | None = None) -> None:
+        self.language = language
         self.at = Position("bg", START)
         self.seen: set[str] = set()
         self._dice = dice or random.Random(1)
 
+    @property
+    def content(self) -> Content:
+        return LASTING if self.lasting else CONTENT
+
     async def opens(self) -> None:
         """Open the line, and choose her language."""
-        self.woman.starts()
+        await self._starts()
         await self._arrives(engine.cover("bg"))
-        for edge in self._way({e for leads in graph().values() for e, _ in leads if e[1] == NAME}):
+        leads = graph(lasting=self.lasting).values()
+        for edge in self._way({edge for each in leads for edge, _ in each if edge[1] == NAME}):
             await self.follows(edge)
 
     async def walks(self, edges: Iterable[Edge], marks: float = 0.0) -> None:
@@ -150,53 +171,75 @@ class Reader:
     async def goes_to(self, node: str) -> None:
         """Go where a screen stands, by its buttons."""
         while self.at.node != node:
-            into = {e for leads in graph().values() for e, to in leads if to and to[0] == node}
+            leads = graph(lasting=self.lasting).values()
+            into = {edge for each in leads for edge, to in each if to and to[0] == node}
             for edge in self._way(into):
                 await self.follows(edge)
 
     async def follows(self, edge: Edge) -> None:
         """Tap that button, and see where it leads."""
         to = self._target(edge)
-        landing = _landing(CONTENT, to)
+        landing = _landing(self.content, to)
         assert landing is not None
-        self.woman.taps(payload=payload.pack(to), message=self.window)
+        await self._taps(to)
         self.seen.add(to.node)
         await self._arrives(landing)
 
     async def forges(self, node: str) -> None:
         """Tap what stands on no screen of hers."""
         to = Position(self.language, node)
-        self.woman.taps(payload=payload.pack(to))
+        await self._taps(to)
         await self._arrives(to)
 
     async def types(self, text: str, leads_to: str) -> None:
-        self.woman.types(text)
+        await self._types(text)
         await self._sees_node(leads_to)
 
     async def sends(self, kind: str, leads_to: str) -> None:
-        self.woman.sends(kind)
+        await self._sends(kind)
         await self._sees_node(leads_to)
 
     async def hides(self) -> None:
-        self.woman.taps(payload=payload.pack(Position(self.at.language, HIDE)))
+        await self._taps(Position(self.at.language, HIDE))
         self.seen.add(HIDE)
-        await self.woman.sees_empty_chat(timeout=PATIENCE)
+        await self._is_hidden()
         self.at = engine.cover(self.at.language)
 
     async def asks_for_a_human(self) -> None:
         await self.goes_to("talk_ready")
-        self.woman.taps(payload=payload.pack(self._target(("talk_ready", "", "talk_yes"))))
+        await self._taps(self._target(("talk_ready", "", "talk_yes")))
         self.seen |= {"talk_yes", "case"}
-        await self.sees(TEXTS.say(self.language, CONTENT.nodes["case"].text))
+        await self.sees(TEXTS.say(self.language, self.content.nodes["case"].text))
         self.at = Position(self.language, "case")
 
     async def sees(self, words: str) -> None:
-        await self.woman.sees(words, timeout=PATIENCE)
+        raise NotImplementedError
 
-    @property
-    def window(self) -> Shown:
-        assert self.woman.window is not None
-        return self.woman.window
+    # --- her phone ---------------------------------------------------------------------------
+
+    async def _starts(self) -> None:
+        raise NotImplementedError
+
+    async def _taps(self, to: Position) -> None:
+        """Tap what leads there, even if it stands on no screen of hers."""
+        raise NotImplementedError
+
+    async def _types(self, text: str) -> None:
+        raise NotImplementedError
+
+    async def _sends(self, kind: str) -> None:
+        raise NotImplementedError
+
+    async def _is_hidden(self) -> None:
+        raise NotImplementedError
+
+    def _screen(self) -> str:
+        """The words of the newest screen."""
+        raise NotImplementedError
+
+    def _looks_like(self, shown: Screen) -> bool:
+        """Whether this screen stands there, with its buttons."""
+        raise NotImplementedError
 
     # --- inside ------------------------------------------------------------------------------
 
@@ -207,7 +250,7 @@ class Reader:
         reached = {start}
         while queue:
             state, way = queue.popleft()
-            for edge, to in graph(*CONTENT.nodes)[state]:
+            for edge, to in graph(*CONTENT.nodes, lasting=self.lasting)[state]:
                 if to is None:
                     continue
                 if edge in wanted:
@@ -218,7 +261,7 @@ class Reader:
         raise AssertionError(f"no way from {start} to {sorted(wanted)[:3]}")
 
     def _target(self, edge: Edge) -> Position:
-        shown = engine.screen(CONTENT, self.at)
+        shown = engine.screen(self.content, self.at)
         for button in (*shown.choices, *(each for _, each in shown.marks)):
             if edge[2] == button.to.node and edge[1] in ("", button.label):
                 chosen = edge[1] == NAME
@@ -227,22 +270,20 @@ class Reader:
         raise AssertionError(f"{self.at.node} has no button {edge}")
 
     async def _taps_a_mark(self) -> None:
-        marks = [
-            e for e, to in graph(*CONTENT.nodes)[_state(self.at)] if e[1].startswith("mark.") and to
-        ]
+        leads = graph(*CONTENT.nodes, lasting=self.lasting)[_state(self.at)]
+        marks = [edge for edge, to in leads if edge[1].startswith("mark.") and to]
         if marks:
             await self.follows(self._dice.choice(marks))
 
     async def _arrives(self, at: Position) -> None:
-        shown = engine.screen(CONTENT, at)
-        wanted = render.render(shown, TEXTS, telegram.LIMITS, datetime.now(UTC))
-        await self._until(lambda: _looks_like(self.woman.window, wanted), at.node)
+        shown = engine.screen(self.content, at)
+        await self._until(lambda: self._looks_like(shown), at.node)
         self.at = at
         self.seen.add(at.node)
 
     async def _sees_node(self, node: str) -> None:
-        text = TEXTS.say(self.language, CONTENT.nodes[node].text)
-        await self._until(lambda: (self.window.caption or "").startswith(text), node)
+        text = TEXTS.say(self.language, self.content.nodes[node].text)
+        await self._until(lambda: self._screen().startswith(text), node)
         self.at = Position(self.language, node)
         self.seen.add(node)
 
@@ -250,13 +291,149 @@ class Reader:
         until = asyncio.get_running_loop().time() + PATIENCE
         while not told():
             if asyncio.get_running_loop().time() > until:
-                stands = self.woman.window and self.woman.window.caption
-                raise AssertionError(f"{self.language}: not at {what} but {stands!r}")
+                raise AssertionError(f"{self.language}: not at {what} but {self._screen()!r}")
             await asyncio.sleep(0.004)
 
 
-def _looks_like(window: Shown | None, wanted: Outgoing) -> bool:
-    if window is None or not (window.caption or "").startswith(wanted.text):
-        return False
-    there = [b["callback_data"] for row in window.buttons for b in row]
-    return there == [b.payload for b in (*wanted.choices, *wanted.marks)]
+class Reader(Walker):
+    """On Telegram."""
+
+    def __init__(self, woman: Woman, language: str, dice: random.Random | None = None) -> None:
+        super().__init__(language, dice)
+        self.woman = woman
+
+    @property
+    def window(self) -> Shown:
+        assert self.woman.window is not None
+        return self.woman.window
+
+    async def sees(self, words: str) -> None:
+        await self.woman.sees(words, timeout=PATIENCE)
+
+    async def _starts(self) -> None:
+        self.woman.starts()
+
+    async def _taps(self, to: Position) -> None:
+        self.woman.taps(payload=payload.pack(to))
+
+    async def _types(self, text: str) -> None:
+        self.woman.types(text)
+
+    async def _sends(self, kind: str) -> None:
+        self.woman.sends(kind)
+
+    async def _is_hidden(self) -> None:
+        await self.woman.sees_empty_chat(timeout=PATIENCE)
+
+    def _screen(self) -> str:
+        window = self.woman.window
+        return (window.caption or "") if window else ""
+
+    def _looks_like(self, shown: Screen) -> bool:
+        wanted = render.render(shown, TEXTS, telegram.LIMITS, datetime.now(UTC))
+        window = self.woman.window
+        if window is None or not self._screen().startswith(wanted.text):
+            return False
+        there = [b["callback_data"] for row in window.buttons for b in row]
+        return there == [b.payload for b in _buttons(wanted)]
+
+
+class ViberReader(Walker):
+    """On Viber: each tap brings one new message below all others, and nothing ever goes.
+
+    `now` is the clock that the line goes by.
+    """
+
+    lasting = True
+
+    def __init__(
+        self,
+        woman: ViberWoman,
+        language: str,
+        dice: random.Random | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        super().__init__(language, dice)
+        self.woman, self.now = woman, now
+        self.answered = 0
+        """How many messages she had seen when she last did something."""
+
+    async def sees(self, words: str) -> None:
+        await self.woman.sees(words, timeout=PATIENCE)
+
+    async def forges_payload(self, packed: str) -> None:
+        """Tap a button with this in it, which stands nowhere."""
+        self.answered = len(self.woman.bot_messages)
+        await _taken(self.woman._says({"type": "text", "text": packed}, silent=True))
+
+    async def is_answered(self, does: Callable[[], Awaitable[object]]) -> None:
+        """She does something, and one message comes, whatever it says."""
+        self.answered = len(self.woman.bot_messages)
+        await does()
+        await self._until(self._screen, "an answer")
+
+    async def _starts(self) -> None:
+        self.answered = len(self.woman.bot_messages)
+        await self.woman.opens()
+
+    async def _taps(self, to: Position) -> None:
+        self.answered = len(self.woman.bot_messages)
+        for button in (self.woman.keyboard or {}).get("Buttons", []):
+            if payload.unpack(button["ActionBody"]) == to:
+                told = self.woman.taps(viber_woman._label(button))
+                assert told is not None
+                return await _taken(told)
+        await self.forges_payload(payload.pack(to, self.now()))
+
+    async def _types(self, text: str) -> None:
+        self.answered = len(self.woman.bot_messages)
+        await _taken(self.woman.types(text))
+
+    async def _sends(self, kind: str) -> None:
+        self.answered = len(self.woman.bot_messages)
+        await _taken(self.woman.sends(_VIBER_KINDS.get(kind, kind)))
+
+    async def _is_hidden(self) -> None:
+        """The cover stands below the recipes, and below it nothing."""
+        cover = engine.screen(LASTING, engine.cover(self.at.language))
+        await self._until(lambda: self._ends_with(cover), HIDE)
+        recipes = [TEXTS.say(self.at.language, LASTING.nodes[n].text) for n in HIDDEN_UNDER]
+        assert all(viber.unformatted(recipe) in self._screen() for recipe in recipes)
+
+    def _screen(self) -> str:
+        """What came since she did something; one message at most, as she sees it."""
+        came = self.woman.bot_messages[self.answered :]
+        assert len(came) <= 1, [each.text for each in came]
+        return came[0].text if came else ""
+
+    def _looks_like(self, shown: Screen) -> bool:
+        wanted = self._wanted(shown)
+        return self._screen().startswith(viber.unformatted(wanted.text)) and self._leads(wanted)
+
+    def _ends_with(self, shown: Screen) -> bool:
+        wanted = self._wanted(shown)
+        return self._screen().endswith(viber.unformatted(wanted.text)) and self._leads(wanted)
+
+    def _wanted(self, shown: Screen) -> Outgoing:
+        return render.render(shown, TEXTS, viber.LIMITS, self.now())
+
+    def _leads(self, wanted: Outgoing) -> bool:
+        """Each button, but those of pages and pictures, leads where it should."""
+        buttons = (self.woman.keyboard or {}).get("Buttons", [])
+        there = [payload.unpack(b["ActionBody"]) for b in buttons if b["ActionType"] == "reply"]
+        to = [payload.unpack(button.payload) for button in _buttons(wanted)]
+        on_page = [b for b in buttons if b["ActionType"] == "open-url"]
+        return there == to[len(on_page) :]  # on the one screen that has a page, it comes first
+
+
+HIDDEN_UNDER = _ALL.nodes[HIDE].covers
+_VIBER_KINDS = {"voice": "file"}
+
+
+async def _taken(told: asyncio.Task[viber_standin.Callback]) -> None:
+    callback = await told
+    assert callback.taken, callback.statuses
+
+
+def _buttons(wanted: Outgoing) -> tuple[OutgoingButton, ...]:
+    return (*wanted.choices, *wanted.marks)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bot.storage.records import Author, StaffMember
-from tests.acceptance.reader import CONTENT, TEXTS, Reader
+from dialogs.model import Position
+from tests.acceptance.reader import CONTENT, TEXTS, Reader, ViberReader
 from tests.line import Line, eventually
 
 
@@ -24,6 +25,21 @@ async def in_a_case(line: Line) -> Reader:
     reader.woman.taps(payload="bg:talk_yes")
     await reader.sees(screen("case"))
     return reader
+
+
+async def in_a_case_on_viber(line: Line) -> ViberReader:
+    """The same on Viber, where the line goes by its own clock."""
+    reader = ViberReader(line.viber.woman(), "bg", now=line.phen.now)
+    await reader.opens()
+    await to_a_human(reader)
+    return reader
+
+
+async def to_a_human(reader: ViberReader) -> None:
+    """Straight through the door to a human."""
+    await reader._taps(Position(reader.language, "talk_yes"))
+    await reader.sees(say(CONTENT.nodes["case"].text, reader.language))
+    reader.at = Position(reader.language, "case")
 
 
 async def claimed(line: Line, maria: StaffMember) -> str:

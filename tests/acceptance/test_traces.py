@@ -2,60 +2,43 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
-import sqlite3
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from dialogs import engine, payload
 from dialogs.model import HOME, Position
-from tests.acceptance.program import Program, a_program
-from tests.acceptance.reader import CONTENT, SYSTEM, TEXTS, Edge, Reader, choices, graph
+from tests.acceptance.consultant import at_the_desk
+from tests.acceptance.disk import database_files, dump, files
+from tests.acceptance.program import Program, a_program, a_program_on_viber
+from tests.acceptance.reader import (
+    CONTENT,
+    LASTING,
+    SYSTEM,
+    TEXTS,
+    Edge,
+    Reader,
+    ViberReader,
+    Walker,
+    choices,
+    graph,
+)
+from tests.line import eventually
 from tests.phones import WebPhone
+from tests.standins.viber import ViberStandIn
 
 TYPED = ("Той ме удари пак", "qqqq zzzz", "той ще ме убие", "2", "0", "/close", "+359 888 123 456")
+FORGED = ("bg:case", "bg:case_end_yes", "bg:forget_yes", "bg:nowhere", "{", "' OR 1=1")
 SENT = ("photo", "voice", "contact", "location", "sticker", "document", "video", "poll", "story")
 
 
-def dump(program: Program, folder: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table, of a copy that holds what still stands in the log."""
-    copy = folder / "copy.db"
-    with closing(sqlite3.connect(program.database)) as live, closing(sqlite3.connect(copy)) as to:
-        live.backup(to)
-        names = [name for (name,) in to.execute("SELECT name FROM sqlite_master WHERE rootpage")]
-        tables = [n for (n,) in to.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        assert {"cases", "messages", "handles", "audit", "sessions"} <= set(names)
-        rows = {table: sorted(to.execute(f"SELECT * FROM {table}"), key=repr) for table in tables}
-    copy.unlink()
-    return rows
-
-
-def files(program: Program) -> dict[str, str]:
-    """Every file of the data folder with what it holds; the database's own are in the dump."""
-    return {
-        str(path.relative_to(program.data)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(program.data.rglob("*"))
-        if path.is_file() and not path.name.startswith("phen.db")
-    }
-
-
-def database_files(program: Program) -> dict[str, str]:
-    """The database byte by byte; `-shm` holds who reads now."""
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(program.data.glob("phen.db*"))
-        if not path.name.endswith("-shm")
-    }
-
-
-async def _walks_everything(reader: Reader) -> None:
+async def _walks_everything(reader: Walker) -> None:
     await reader.opens()
-    await reader.walks(choices(), marks=0.05)
+    await reader.walks(choices(lasting=reader.lasting), marks=0.05)
     for node in sorted(SYSTEM):
         await reader.forges(node)
 
@@ -68,7 +51,7 @@ async def _tries_everything_else(reader: Reader) -> None:
     for kind in SENT:
         reader.woman.sends(kind, "това съм аз" if kind == "photo" else None)
     reader.woman.forwards("препратено от него")
-    for forged in ("bg:case", "bg:case_end_yes", "bg:forget_yes", "bg:nowhere", "{", "' OR 1=1"):
+    for forged in FORGED:
         reader.woman.taps(payload=forged)
     reader.woman.taps(payload="bg:meet_how")
     await reader.sees(TEXTS.say("bg", CONTENT.nodes["meet_how"].text))
@@ -102,6 +85,50 @@ async def test_browsing_on_telegram_writes_nothing(tmp_path: Path) -> None:
         assert database_files(program) == bytes_before
         assert files(program) == files_before
         assert _lines_of_hers(program) == []
+
+
+async def _tries_everything_else_on_viber(server: ViberStandIn, reader: ViberReader) -> None:
+    """The same where nothing is removed, with the page of ours and with leaving."""
+    woman = reader.woman
+    await reader.goes_to("home")
+    for text in TYPED:
+        await reader.is_answered(partial(woman.types, text))
+    for kind in ("picture", "video", "file", "contact", "location", "sticker", "url"):
+        await reader.is_answered(partial(woman.sends, kind))
+    for forged in FORGED:
+        await reader.is_answered(partial(reader.forges_payload, forged))
+    await reader.is_answered(partial(woman.opens, "k3f9"))
+    await reader.forges("meet_how")
+    await reader.goes_to("gate_lasting")
+    woman.taps(TEXTS.say("bg", LASTING.nodes["gate_lasting"].choices[0].label))
+    async with httpx.AsyncClient() as client:
+        page = await client.get(woman.opened_urls[-1])
+    assert page.status_code == 200
+    assert "set-cookie" not in page.headers
+    await reader.hides()
+    woman.subscribes()
+    await woman.leaves()
+    await server.settled()
+
+
+async def test_browsing_on_viber_writes_nothing(tmp_path: Path) -> None:
+    async with a_program_on_viber(tmp_path) as (program, server):
+        before, files_before = dump(program, tmp_path), files(program)
+        bytes_before = database_files(program)
+        for language, dice in (("bg", 7), ("tr", 8)):
+            reader = ViberReader(server.woman(), language, random.Random(dice))
+            await _walks_everything(reader)
+            await reader.hides()
+        assert database_files(program) == bytes_before
+
+        reader = ViberReader(server.woman(), "bg", random.Random(9))
+        await reader.opens()
+        await _tries_everything_else_on_viber(server, reader)
+        assert dump(program, tmp_path) == before
+        assert files(program) == files_before
+        assert _lines_of_hers(program) == []
+        assert server.refusals == []
+        assert [each.event for each in server.callbacks if not each.taken] == []
 
 
 async def test_browsing_on_the_web_writes_nothing(tmp_path: Path) -> None:
@@ -168,3 +195,43 @@ async def test_not_even_a_debug_log_says_who_or_what(tmp_path: Path) -> None:
         hers = (str(reader.woman.id), "Теменужка", "temenuzhka", "359888", "тайнидуми")
         assert [w for w in (*TYPED, *hers, secret, server.token) if len(w) > 1 and w in log] == []
         assert program.count("messages") > len(TYPED)
+
+
+def _at_rest(program: Program) -> dict[str, bytes]:
+    """All that the program has written anywhere."""
+    paths = [path for path in sorted(program.folder.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(program.folder)): path.read_bytes() for path in paths}
+
+
+async def test_what_viber_tells_of_her_is_nowhere_after_a_case(tmp_path: Path) -> None:
+    async with a_program_on_viber(tmp_path, PHEN_LOG_LEVEL="DEBUG") as (program, server):
+        invitation = (await program.runs("staff", "add", "maria", "--role", "consultant")).split()
+        async with at_the_desk(program.url, "maria", invitation[0]) as maria:
+            woman = server.woman()
+            reader = ViberReader(woman, "bg")
+            await reader.opens()
+            await reader.asks_for_a_human()
+            for text in TYPED:
+                await woman.types(text)
+            for kind in ("picture", "video", "file", "contact", "location", "sticker"):
+                await woman.sends(kind, caption="това съм аз" if kind == "picture" else "")
+            await reader.sees(TEXTS.say("bg", "notice.cannot_take"))
+            await maria.claims()
+            await maria.replies("Пишете спокойно.")
+            await reader.sees("Пишете спокойно.")
+            await maria.sees(TYPED[0])
+            desk = maria.text
+            await reader.hides()
+            await woman.leaves()
+            assert await eventually(lambda: program.count("cases") == 0)
+        while_it_runs = _at_rest(program)
+        await program.is_stopped()
+        told = [*woman.planted, "това съм аз"]
+        hers = [word for word in told if not (word.isdigit() and len(word) < 9)]
+        assert len(hers) > 10
+        assert [word for word in hers if word in desk] == []
+        hidden = [*hers, woman.id, server.token, *(word for word in TYPED if len(word) > 1)]
+        for kept in (while_it_runs, _at_rest(program)):
+            assert {"log", "data/phen.db"} <= set(kept)
+            found = [(n, w) for n, held in kept.items() for w in hidden if w.encode() in held]
+            assert found == []

@@ -150,11 +150,11 @@ def test_the_gate_of_lasting_chats_has_112_one_tap_away(line: Small) -> None:
     assert taps_to_danger(load(line.dialogs))["keeps"] == 1
 
 
-def test_112_must_stand_on_a_page_in_every_kind_of_chat(line: Small) -> None:
-    line.edit(
-        "topics/danger.yaml", "    name: Спешна", "    lasting_text: Обади се.\n    name: Спешна"
-    )
-    assert taps_to_danger(load(line.dialogs))["danger"] == 1
+def test_112_must_stand_on_its_page_in_every_kind_of_chat(line: Small) -> None:
+    assert taps_to_danger(load(line.dialogs))["danger"] == 0
+    other = "    lasting_text: Обади се.\n    name: Спешна"
+    line.edit("topics/danger.yaml", "    name: Спешна", other)
+    assert "danger" not in taps_to_danger(load(line.dialogs))
 
 
 def test_the_gate_of_lasting_chats_carries_the_links_code(line: Small) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from bot.storage.records import StaffMember
-from dialogs.model import SOURCE_LANGUAGE, Language, SourceText
+from dialogs.model import SOURCE_LANGUAGE, START, Language, SourceText
 from tests.line import Line, eventually
-from tests.phones import Look, Phone
+from tests.phones import Look, Phone, ViberPhone, WebPhone
 
 HERE = Path(__file__).parent
-DOOR = ("За мен", None, "Да, сама съм", "Разбрах, продължи")
+DOOR = ("За мен", None, "Да, сама съм")
+READ_HERE, BEYOND = "Ще чета тук", "Разбрах, продължи"
 _QUOTED = re.compile(r"„([^“]+)“")
+_ONLY = "# само: "
+_UNLESS_LASTING = "ако чатът не пази всичко, "
 
 
 @dataclass
@@ -38,15 +41,24 @@ class Play:
     clock: Clock
     consultant: StaffMember
     where: str = ""
+    page: WebPhone | None = None
     spoken: set[Language] = field(default_factory=lambda: {SOURCE_LANGUAGE})
 
     async def run(self, script: Path) -> None:
-        for number, row in enumerate(script.read_text("utf-8").splitlines(), start=1):
-            if row.strip() and not row.startswith("#"):
-                self.where = f"{script.name}:{number}: {row}"
-                await self._act(row.strip())
+        try:
+            for number, row in enumerate(script.read_text("utf-8").splitlines(), start=1):
+                if row.strip() and not row.startswith("#"):
+                    self.where = f"{script.name}:{number}: {row}"
+                    await self._act(row.strip())
+        finally:
+            if self.page is not None:
+                await self.page.closes()
 
     async def _act(self, row: str) -> None:
+        if row.startswith(_UNLESS_LASTING):
+            if (await self.phone.look()).lasting:
+                return
+            row = row.removeprefix(_UNLESS_LASTING)
         quoted = _QUOTED.search(row)
         words = quoted[1] if quoted else ""
         verb = _QUOTED.sub("…", row)
@@ -54,6 +66,7 @@ class Play:
             "тя отваря линията": lambda: self._open(None),
             "тя отваря линията с …": lambda: self._open(words),
             "тя минава през вратата": self._through_the_door,
+            "тя ще чете тук": self._reads_here,
             "тя натиска …": lambda: self._tap(words),
             "тя натиска своя език": lambda: self._tap(None),
             "тя пише …": lambda: self.phone.types(words),
@@ -62,6 +75,10 @@ class Play:
             ),
             "тя вижда …": lambda: self._sees(words),
             "тя не вижда …": lambda: self._sees_not(words),
+            "тя отваря страницата": self._opens_the_page,
+            "на страницата тя вижда …": lambda: self._page_says(words),
+            "на страницата тя натиска …": lambda: self._taps_the_page(words),
+            "… е пратено само веднъж": lambda: self._came_once(words),
             "чатът е празен": self._nothing,
             "на екрана е корицата": self._only_the_cover,
             "консултантката поема разговора": self._claims,
@@ -90,6 +107,19 @@ class Play:
     async def _through_the_door(self) -> None:
         for label in DOOR:
             await self._tap(label)
+        await self._reads_here()
+        await self._tap(BEYOND)
+
+    async def _reads_here(self) -> None:
+        """Where a chat keeps everything she is asked where she will read; elsewhere she is not."""
+        here, beyond = self._labels(READ_HERE), self._labels(BEYOND)
+
+        async def offered() -> bool:
+            return bool((here | beyond) & set((await self.phone.look()).labels))
+
+        assert await eventually(offered), await self._failure("the gate is not there")
+        if here & set((await self.phone.look()).labels):
+            await self._tap(READ_HERE)
 
     async def _tap(self, label: str | None) -> None:
         wanted = self._labels(label)
@@ -113,17 +143,49 @@ class Play:
         assert not self._stands(words, await self.phone.look()), await self._failure("seen")
 
     async def _nothing(self) -> None:
+        """Nothing stands there; where nothing can be removed, nothing stands below the cover."""
+
         async def empty() -> bool:
-            return not (await self.phone.look()).all
+            look = await self.phone.look()
+            return self._is_cover(look) if look.lasting else not look.all
 
         assert await eventually(empty), await self._failure("something is left")
 
     async def _only_the_cover(self) -> None:
         async def covered() -> bool:
-            look = await self.phone.look()
-            return self._stands("рецепти и съвети за дома", look) and not look.said
+            return self._is_cover(await self.phone.look())
 
         assert await eventually(covered), await self._failure("not the cover")
+
+    def _is_cover(self, look: Look) -> bool:
+        choices = self.line.phen.content.nodes[START].choices
+        doors = [
+            [self.line.phen.texts.say(language, choice.label) for choice in choices]
+            for language in self.spoken
+        ]
+        told = self._stands("рецепти и съвети за дома", look) and not look.said
+        return told and (not look.lasting or look.labels in doors)
+
+    # --- a chat from which nothing can be removed ------------------------------------------------
+
+    async def _opens_the_page(self) -> None:
+        assert isinstance(self.phone, ViberPhone)
+        self.page = WebPhone(self.line.url)
+        await self.page.follows(self.phone.woman.opened_urls[-1])
+
+    async def _page_says(self, words: str) -> None:
+        assert self.page is not None
+        look = await self.page.look()
+        assert self._stands(words, look), f"{self.where}: not on the page: {look}"
+
+    async def _taps_the_page(self, label: str) -> None:
+        assert self.page is not None
+        labels = (await self.page.look()).labels
+        await self.page.taps(next(one for one in labels if one in self._labels(label)))
+
+    def _came_once(self, words: str) -> None:
+        assert isinstance(self.phone, ViberPhone)
+        assert self.phone.times(words) == 1, f"{self.where}: {self.phone.times(words)}"
 
     # --- the desk --------------------------------------------------------------------------------
 
@@ -179,6 +241,8 @@ class Play:
         if label is None:
             return {self.line.phen.texts.say(self.language, "language.name")}
         same = [t.id for t in self._texts() if t.text.strip() == label]
+        signs = [each.replace("mark.", "mark_sign.") for each in same]
+        same += [sign for sign in signs if sign in self.line.phen.texts]
         return self._say(same) or {label}
 
     def _stands(self, words: str, look: Look) -> bool:
@@ -195,8 +259,15 @@ class Play:
         return f"{self.where}: {why}; her screen: {await self.phone.look()}"
 
 
-def scripts() -> list[Path]:
-    return sorted(HERE.glob("*.txt"))
+def scripts(channels: Sequence[str]) -> list[tuple[Path, str]]:
+    """Every transcript with each channel that it is for: all, or those its first line names."""
+    found: list[tuple[Path, str]] = []
+    for path in sorted(HERE.glob("*.txt")):
+        first = path.read_text("utf-8").partition("\n")[0]
+        only = first.removeprefix(_ONLY).split(", ") if first.startswith(_ONLY) else channels
+        assert set(only) <= set(channels), f"{path.name}: {first}"
+        found += [(path, channel) for channel in only]
+    return found
 
 
 def _flat(text: str) -> str:

@@ -2,25 +2,29 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from bot.channels import chats
+from bot.channels import chats, viber
+from bot.channels.pace import Rates
 from bot.texts import open_content
 from tests.line import running_line
-from tests.phones import ConsolePhone, Phone, TelegramPhone, WebPhone
+from tests.phones import ConsolePhone, Phone, TelegramPhone, ViberPhone, WebPhone
 from tests.transcripts.script import Clock, Play, scripts
 
 LANGUAGES = open_content()[0].languages
+CHANNELS = ("console", "telegram", "web", "viber")
+SCRIPTS = scripts(CHANNELS)
 
 
 @pytest.fixture(autouse=True)
 def _she_taps_fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Telegram's pace for one chat is tested with the channel; here nobody waits for it."""
-    monkeypatch.setattr(chats, "RATES", replace(chats.RATES, chat_per_second=100.0))
+    """The platforms' pace for one chat is tested with it; here nobody waits for it."""
+    fast = Rates(1e6, 1e6, 1e6, 1e6)
+    monkeypatch.setattr(chats, "RATES", fast)
+    monkeypatch.setattr(viber, "RATES", fast)
 
 
 @asynccontextmanager
@@ -29,10 +33,12 @@ async def playing(channel: str, language: str, folder: Path) -> AsyncIterator[Pl
     console = ConsolePhone()
     also = (console.channel,) if channel == "console" else ()
     async with running_line(folder, now=clock, also=also) as line:
+        line.viber.url_taps_reply = True
         phones: dict[str, Phone] = {
             "telegram": TelegramPhone(line.telegram.woman()),
             "web": WebPhone(line.url),
             "console": console,
+            "viber": ViberPhone(line.viber.woman()),
         }
         await line.reception()
         consultant = await line.consultant()
@@ -44,8 +50,9 @@ async def playing(channel: str, language: str, folder: Path) -> AsyncIterator[Pl
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("channel", ["console", "telegram", "web"])
-@pytest.mark.parametrize("script", scripts(), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    ("script", "channel"), SCRIPTS, ids=[f"{path.stem}-{channel}" for path, channel in SCRIPTS]
+)
 async def test_the_transcript_plays(
     script: Path, channel: str, language: str, tmp_path: Path
 ) -> None:

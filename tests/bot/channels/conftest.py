@@ -15,6 +15,7 @@ from tests.bot.channels.telegram_line import (
     draw,
     new_channel,
 )  # fmt: skip
+from tests.bot.channels.viber_line import ViberLine, viber_line
 from tests.standins.referee import objections
 from tests.standins.telegram import TelegramStandIn
 
@@ -32,3 +33,17 @@ async def line(tmp_path: Path) -> AsyncIterator[Line]:
     await line.closes()
     await server.stop()
     assert [found for call in server.calls for found in objections(call)] == []
+
+
+@pytest.fixture
+async def viber(tmp_path: Path) -> AsyncIterator[ViberLine]:
+    """A channel and its webhook before a stand-in, which refused nothing but what it was told to.
+
+    A test that means something to be refused clears `refusals`.
+    """
+    async with viber_line(tmp_path) as line:
+        yield line
+    assert line.server.refusals == []
+    assert {method for method, _ in line.server.calls} <= {
+        "set_webhook", "send_message", "get_account_info",
+    }  # fmt: skip

@@ -1,7 +1,10 @@
 """One suite for every channel: what the shell may rely on, whatever the platform.
 
 A harness per channel shows what stands on her screen and lets her act, through what she would
-really have: the terminal's streams, HTTP to the web page, HTTP to a stand-in of Telegram.
+really have: the terminal's streams, HTTP to the web page, HTTP to stand-ins of Telegram and Viber.
+
+Where a channel cannot edit or remove, its limits say so, and the suite asks for what remains:
+each screen stands below the one before, and only the last keyboard can be tapped.
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ from bot.channels.console import ADDRESS, RULE, ConsoleChannel
 from dialogs import payload
 from dialogs.model import MediaKind, Position, Sent, Started, Tapped, Typed
 from tests.bot.channels.telegram_line import (
+    MARKS,
     Clock,
     MediaIds,
     RecordingIntake,
@@ -45,7 +49,9 @@ from tests.bot.channels.telegram_line import (
     said,
     screen,
 )  # fmt: skip
+from tests.bot.channels.viber_line import on_phone, viber_line
 from tests.bot.web.fakes import NOW, World, served
+from tests.standins import viber
 from tests.standins.telegram import TOKEN, ApiError, Fault, TelegramStandIn
 
 LONGEST = Position(
@@ -312,9 +318,44 @@ class Web:
             await answer.read()
 
 
+class Viber:
+    """A chat in the stand-in of Viber, whose callbacks come to our webhook over HTTP."""
+
+    acknowledges = media = True
+
+    @asynccontextmanager
+    async def open(self, folder: Path) -> AsyncIterator[Viber]:
+        async with viber_line(folder) as line:
+            self.server, self.channel, self.intake = line.server, line.channel, line.intake
+            self.woman = self.server.woman(subscribed=True)
+            self.address = self.woman.id
+            yield self
+        assert self.server.refusals == []
+
+    async def screen(self) -> list[str]:
+        return [on_phone(shown.text) for shown in self.woman.bot_messages]
+
+    async def labels(self) -> list[str]:
+        return [label for label in self.woman.buttons if label]
+
+    async def taps(self, label: str, times: int = 1) -> None:
+        callback = self.woman.taps(label)
+        assert callback is not None
+        for _ in range(times - 1):
+            raw = json.dumps((await callback).event).encode()
+            await self.server.post(raw, self.server.sign(raw))
+
+    async def types(self, text: str) -> None:
+        self.woman.types(text)
+
+    async def opens(self, code: str) -> None:
+        self.woman.opens(code)
+
+
 CHANNELS: dict[str, Callable[[], Any]] = {
     "console": Console,
     "telegram": Telegram,
+    "viber": Viber,
     "web": Web,
 }
 
@@ -332,32 +373,43 @@ async def show(her: Harness, message: Outgoing, window: str | None = None) -> st
     return await her.channel.show(her.address, message, window)
 
 
-async def test_a_window_is_edited_in_place_and_stays_one(her: Harness) -> None:
+async def test_a_window_is_edited_in_place_or_stands_below_and_the_last_one_is_tapped(
+    her: Harness,
+) -> None:
     handle: str | None = None
+    shown: list[str] = []
     for text in ("Едно", "Две", "Три"):
-        handle = await show(her, screen(text), handle)
-        assert await her.screen() == [text]
+        button = OutgoingButton(f"Към {text}", "bg:order")
+        handle = await show(her, screen(text, choices=(button,)), handle)
+        shown = [text] if her.channel.limits.edit else [*shown, text]
+        assert await her.screen() == shown
+        tapped = [label for label in await her.labels() if label.startswith("Към")]
+        assert tapped == [button.label]
 
 
 async def test_the_same_window_twice_is_no_error(her: Harness) -> None:
     handle = await show(her, screen("Едно"))
-    assert await show(her, screen("Едно"), handle) == handle
-    assert await her.screen() == ["Едно"]
+    again = await show(her, screen("Едно"), handle)
+    assert (again == handle) is her.channel.limits.edit
+    assert await her.screen() == ["Едно"] * (1 if her.channel.limits.edit else 2)
 
 
 async def test_a_window_that_is_gone_is_replaced_by_one(her: Harness) -> None:
     handle = await show(her, screen("Едно"))
     await her.channel.remove(her.address, [handle])
-    assert await her.screen() == []
+    stays = ["Едно"] if her.channel.limits.lasting else []
+    assert await her.screen() == stays
     await show(her, screen("Две"), handle)
-    assert await her.screen() == ["Две"]
+    assert await her.screen() == [*stays, "Две"]
 
 
 async def test_the_cover_takes_content_and_marks_away(her: Harness) -> None:
+    """As far as it can: content stays above it in a lasting chat, but nothing to tap."""
+    limits = her.channel.limits
     handle = await show(her, screen("Защита"))
     await show(her, Outgoing("Рецепта", "bg", cover=True), handle)
-    own = [] if not her.channel.limits.keeps_window else ["Рецепта"]  # or her page's own cover
-    assert await her.screen() == own
+    own = [] if not limits.keeps_window else ["Рецепта"]  # or her page's own cover
+    assert await her.screen() == [*(["Защита"] if limits.lasting else []), *own]
     assert await her.labels() == []
 
 
@@ -373,7 +425,7 @@ async def test_what_is_removed_is_gone_and_twice_is_no_error(her: Harness) -> No
     handles = [await show(her, screen("Случай")), await show(her, said("Тук съм.", number=1))]
     for _ in range(2):
         await her.channel.remove(her.address, handles)
-        assert await her.screen() == []
+        assert await her.screen() == (["Случай", "Тук съм."] if her.channel.limits.lasting else [])
     await her.channel.remove(her.address, [])
 
 
@@ -381,7 +433,7 @@ async def test_a_sweep_is_no_error_and_leaves_what_is_known_removable(her: Harne
     handle = await show(her, screen("Случай"))
     await her.channel.sweep(her.address, handle)
     await her.channel.remove(her.address, [handle])
-    assert await her.screen() == []
+    assert await her.screen() == (["Случай"] if her.channel.limits.lasting else [])
 
 
 # --- limits --------------------------------------------------------------------------------
@@ -409,6 +461,19 @@ async def test_the_most_buttons_with_the_longest_labels_and_payloads_are_taken(
     assert await her.labels() == [button.label for button in buttons]
 
 
+async def test_the_longest_window_with_the_most_buttons_and_the_marks_is_taken(
+    her: Harness,
+) -> None:
+    limits = her.channel.limits
+    most = limits.buttons - (0 if limits.lasting else len(MARKS))  # there they have a row more
+    data = payload.pack(LONGEST)
+    buttons = tuple(OutgoingButton(f"{n:03}".ljust(limits.label, "ж"), data) for n in range(most))
+    marks = tuple(OutgoingButton("М" * 20, data) for _ in MARKS)
+    await show(her, screen("а" * limits.window, choices=buttons, marks=marks))
+    assert await her.screen() == ["а" * limits.window]
+    assert (await her.labels())[:most] == [button.label for button in buttons]
+
+
 @pytest.mark.parametrize("text", STRANGE, ids=IDS)
 async def test_a_text_is_shown_letter_for_letter(her: Harness, text: str) -> None:
     await show(her, screen(text))
@@ -430,7 +495,8 @@ async def test_a_tap_brings_back_the_position_that_was_packed(her: Harness) -> N
     got, *_ = await her.intake.receives(1)  # a page may ask again
     assert got.event == Tapped(place, fresh=True)
     assert (got.channel, got.address) == (her.channel.name, her.address)
-    assert got.window == (handle if her.channel.limits.keeps_window else None)
+    told = her.channel.limits.edit and her.channel.limits.keeps_window  # else there is no need to
+    assert got.window == (handle if told else None)
 
 
 @pytest.mark.parametrize("text", [*STRANGE, "/close 7", "0", "7"], ids=[*IDS, "command", "0", "7"])
@@ -477,7 +543,8 @@ async def test_nothing_of_it_stands_in_any_log(
     await show(her, said("Тайна дума", number=1))
     await her.types("тайна молба")
     await her.intake.receives(1)
-    for trace in ("тайна", TOKEN, her.address if her.media else "\0"):
+    address = her.address.lower() if her.media else "\0"
+    for trace in ("тайна", TOKEN, viber.TOKEN, address):
         assert trace not in caplog.text.lower()
 
 
@@ -490,24 +557,35 @@ async def test_after_closing_no_connection_is_open(tmp_path: Path) -> None:
         await show(her, screen("Две"))
 
 
+def refused(code: int, why: str, **more: Any) -> Fault:
+    return Fault("refuse", "sendMessage", error=ApiError(code, why, **more))
+
+
 # --- where the platform has it -------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("kind", "event"),
-    [("photo", MediaKind.PHOTO), ("voice", MediaKind.VOICE), ("contact", MediaKind.CONTACT)],
+    ("channel", "kind", "event"),
+    [
+        (Telegram, "photo", MediaKind.PHOTO),
+        (Telegram, "voice", MediaKind.VOICE),
+        (Telegram, "contact", MediaKind.CONTACT),
+        (Viber, "picture", MediaKind.PHOTO),
+        (Viber, "contact", MediaKind.CONTACT),
+        (Viber, "location", MediaKind.LOCATION),
+    ],
 )
 async def test_a_medium_arrives_as_its_kind_alone(
-    kind: str, event: MediaKind, tmp_path: Path
+    channel: Any, kind: str, event: MediaKind, tmp_path: Path
 ) -> None:
-    async with Telegram().open(tmp_path) as her:
+    async with channel().open(tmp_path) as her:
         her.woman.sends(kind, caption="това съм аз")
         [got] = await her.intake.receives(1)
         assert got.event == Sent(event)
         assert "това съм аз" not in repr(got)
 
 
-@pytest.mark.parametrize("channel", [Telegram, Web])
+@pytest.mark.parametrize("channel", [Telegram, Viber, Web])
 async def test_the_same_delivery_twice_has_the_same_key(channel: Any, tmp_path: Path) -> None:
     async with channel().open(tmp_path) as her:
         her.intake.keep = lambda _, kept: kept.set_exception(OSError())
@@ -518,20 +596,29 @@ async def test_the_same_delivery_twice_has_the_same_key(channel: Any, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("fault", "verdict"),
+    ("channel", "fault", "verdict"),
     [
-        (Fault("refuse", error=ApiError(403, "Forbidden: bot was blocked by the user")), Gone),
-        (Fault("refuse", error=ApiError(429, "Too Many Requests", retry_after=7)), Throttled),
-        (Fault("refuse", error=ApiError(400, "Bad Request: BUTTON_DATA_INVALID")), Refused),
-        (Fault("drop_after"), Unknown),
-        (Fault("html"), Unknown),
+        (Telegram, refused(403, "Forbidden: bot was blocked by the user"), Gone),
+        (Telegram, refused(429, "Too Many Requests", retry_after=7), Throttled),
+        (Telegram, refused(400, "Bad Request: BUTTON_DATA_INVALID"), Refused),
+        (Telegram, Fault("drop_after", "sendMessage"), Unknown),
+        (Telegram, Fault("html", "sendMessage"), Unknown),
+        (Viber, viber.Fault("refuse", code=6), Gone),
+        (Viber, viber.Fault("refuse", code=12), Throttled),
+        (Viber, viber.Fault("html", status=429, retry_after=7), Throttled),
+        (Viber, viber.Fault("refuse", code=3), Refused),
+        (Viber, viber.Fault("drop_after"), Unknown),
+        (Viber, viber.Fault("html"), Unknown),
     ],
-    ids=["blocked", "too many", "our fault", "answer lost", "not the platform"],
+    ids=[
+        *("blocked", "too many", "our fault", "answer lost", "not the platform"),
+        *("left", "unanswered", "too fast", "bad data", "lost", "not viber"),
+    ],
 )
 async def test_a_platforms_answer_becomes_a_verdict(
-    fault: Fault, verdict: type[SendError], tmp_path: Path
+    channel: Any, fault: Any, verdict: type[SendError], tmp_path: Path
 ) -> None:
-    async with Telegram().open(tmp_path) as her:
-        her.server.fail(Fault(fault.kind, "sendMessage", fault.status, fault.error))
+    async with channel().open(tmp_path) as her:
+        her.server.fail(fault)
         with pytest.raises(verdict):
             await show(her, said("Тук съм.", number=1))
