@@ -89,7 +89,10 @@ class Phen:
         """What works: the database and each configured channel."""
         return {
             "database": await self.store.answers(),
-            **{name: name not in self.failing for name in self.channels},
+            **{
+                name: channel.reached and name not in self.failing
+                for name, channel in self.channels.items()
+            },
         }
 
 
@@ -222,6 +225,7 @@ def _viber(
         settings.viber_api,
         {language: texts.say(language, "bot.name") for language in content.languages},
         links,
+        f"{settings.address}/viber/webhook",
         now,
     )
 

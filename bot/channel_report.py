@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import chain, groupby
 from typing import Any
 
 from bot.channels.base import Limits, Outgoing, OutgoingButton
+from bot.fills import reception_words
 from bot.on_paper import Arrived, OnPaper, noon
 from bot.render import render
 from bot.texts import Texts
@@ -36,13 +37,14 @@ from dialogs.model import (
 )
 from dialogs.payload import PayloadTooLong
 from scheduler.exchange import LONGEST
-from scheduler.model import ReceptionState
+from scheduler.model import Reception, ReceptionState
 
 RECEPTIONS = 3
 """How many `scheduler.plan.upcoming` gives."""
 DAYS = 800
 """How far ahead the longest date is looked for: a whole year beyond this one."""
 _ENDLESS = 1_000_000
+_HOURS = timedelta(hours=4)
 _LETTER = "\u00e9"  # one character and two bytes, as Cyrillic ones are
 
 
@@ -138,13 +140,11 @@ def _line(rows: Sequence[Row], rules: Rules) -> str:
     said += [f"{row.instead} in its place"] if row.instead else []
     said += ["other words"] if row.other_words else []
     codes = dict.fromkeys(chain.from_iterable(each.lacks for each in rows))
-    said += [f"{code} {_standing(rules, row.channel, code)}" for code in codes]
+    fine = [str(code) for code in codes if rules.allows(row.channel, code)]
+    said += [f"allowed {' '.join(fine)}"] if fine else []
+    said += [f"{code} NOT ALLOWED" for code in codes if str(code) not in fine]
     shown = f"{length:18} {buttons:19} {row.picture or '-':10} {', '.join(said)}"
     return f"{head}{shown}".rstrip()
-
-
-def _standing(rules: Rules, channel: str, code: Degradation) -> str:
-    return "allowed" if rules.allows(channel, code) else "NOT ALLOWED"
 
 
 # --- making it -----------------------------------------------------------------------------------
@@ -185,11 +185,11 @@ def _faults(rows: Iterable[Row], content: Content, rules: Rules) -> Iterator[Fau
 
 
 class _Shell:
-    """What `Conversation` adds to a screen, at its longest."""
+    """What `bot.fills` adds to a screen, at its longest."""
 
     def __init__(self, texts: Texts, now: datetime) -> None:
         self._texts, self._now = texts, now
-        self._dates: dict[Language, str] = {}
+        self._receptions: dict[Language, str] = {}
 
     def added(self, screen: Screen) -> str:
         language = screen.position.language
@@ -206,27 +206,20 @@ class _Shell:
                 return ""
 
     def _reception(self, language: Language) -> str:
-        """Every field as long as the centre may make it."""
-        text = self._texts.say(
-            language,
-            "receptions.line",
-            when=self._date(language),
-            place=_LETTER * LONGEST["place"],
-            landmark=_LETTER * LONGEST["landmark"],
-        ).rstrip()
-        changed = (state for state in ReceptionState if state is not ReceptionState.PLANNED)
-        return f"{text}\n{self._longest(language, *(f'receptions.{each}' for each in changed))}"
-
-    def _date(self, language: Language) -> str:
-        """Of the days to come, the one with the longest name; a reception ends on its day."""
-        if language not in self._dates:
-            starts = (self._now + timedelta(days=n) for n in range(DAYS))
-            hours = timedelta(hours=4)
-            self._dates[language] = max(
-                (self._texts.when(language, at, at + hours, self._now) for at in starts),
-                key=_units,
+        """On the day with the longest name, with every field as long as the centre may make it."""
+        if language not in self._receptions:
+            planned = Reception(
+                "", "", _LETTER * LONGEST["place"], self._now, self._now + _HOURS,
+                landmark=_LETTER * LONGEST["landmark"],
+            )  # fmt: skip
+            days = (
+                replace(planned, start=self._now + day, end=self._now + day + _HOURS, state=state)
+                for day in (timedelta(days=number) for number in range(DAYS))
+                for state in ReceptionState
             )
-        return self._dates[language]
+            words = (reception_words(self._texts, language, each, self._now) for each in days)
+            self._receptions[language] = max(words, key=_units)
+        return self._receptions[language]
 
     def _longest(self, language: Language, *text_ids: TextId) -> str:
         return max((self._texts.say(language, each) for each in text_ids), key=_units)
@@ -356,6 +349,9 @@ class _View:
         if not self._limits.edit:
             message = "each screen is a new message there; mind what stands above, and allow it"
             yield Degradation.NO_EDIT, message
+        if not self._limits.silent:
+            message = "every message rings there; mind its first words, and allow it"
+            yield Degradation.RINGS, message
 
     def _rendered(self, node: NodeId, screen: Screen, limits: Limits) -> Outgoing:
         above = self._plain.nodes[HIDE].covers if node == HIDE else ()
@@ -378,9 +374,9 @@ class _View:
             message = f"the text has {length} characters of {limits.window}; shorten it"
             yield Degradation.TEXT_CUT, message
         buttons = (*whole.choices, *whole.marks)
-        counted = len(whole.choices if self._paper.marks_apart else buttons)
+        counted = len(whole.choices)
         if counted > limits.buttons:
-            message = f"{counted} buttons of {limits.buttons}; lead some from another page"
+            message = f"{counted} choices of {limits.buttons}; lead some from another page"
             yield Degradation.TOO_MANY_BUTTONS, message
         if cut := [one for one in zip(buttons, arrived.labels, strict=True) if self._is_cut(*one)]:
             names = ", ".join(repr(button.label) for button, _ in cut)

@@ -9,11 +9,11 @@ import json
 import secrets
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 import typer
@@ -417,16 +417,22 @@ def remove_staff(login: str) -> None:
 @viber.command("set-webhook")
 def set_viber_webhook() -> None:
     """Let Viber call us; `phen run` must be running. Example: phen viber set-webhook"""
-    address = f"{_settings().address}/viber/webhook"
-    _ask_viber(lambda channel: channel.set_webhook(address))
-    typer.echo(f"Viber took the address and calls {address} from now on.")
+
+    async def set_it(channel: ViberChannel) -> str:
+        await channel.set_webhook()
+        return channel.webhook
+
+    typer.echo(f"Viber took the address and calls {_ask_viber(set_it)} from now on.")
 
 
 @viber.command("info")
 def viber_info() -> None:
     """Show what Viber says of the bot, and whether it calls us. Example: phen viber info"""
-    told = _ask_viber(lambda channel: channel.account())
-    ours = f"{_settings().address}/viber/webhook"
+
+    async def look(channel: ViberChannel) -> tuple[Mapping[str, Any], str]:
+        return await channel.account(), channel.webhook
+
+    told, ours = _ask_viber(look)
     for name, value in told.items():
         typer.echo(f"{name:18} {', '.join(value) if isinstance(value, list) else value}")
     if told.get("webhook") != ours:

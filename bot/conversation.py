@@ -27,6 +27,7 @@ from bot.windows import Who, Windows
 from dialogs import engine, load, match
 from dialogs.model import (
     CASE,
+    CASE_ENDED,
     DANGER,
     HIDE,
     SOURCE_LANGUAGE,
@@ -64,8 +65,6 @@ _STORES = (NodeKind.OPEN_CASE, NodeKind.END_CASE, NodeKind.FORGET)
 
 _OUR_FAULT = (LookupError, ValueError, TypeError, AttributeError, AssertionError, VaultError)
 """What fails once fails always: handed over again it would only stand in the way of others."""
-CASE_ENDED = "case_ended"
-"""The node that says that her case has ended."""
 
 log = EventLog("conversation")
 
@@ -140,12 +139,12 @@ class Conversation:
         self._windows.left(who)
         self._spawn(self._absent(who))
 
-    def blocked(self, channel: str, address: str) -> None:
+    def blocked(self, channel: str, address: str) -> asyncio.Future[None]:
         """She shut the line out: nothing of her is kept or sent."""
         who = Who(channel, address)
         self._windows.left(who)
         self._windows.touch(who)
-        self._spawn(self._forget_surely(who))
+        return self._spawn(self._forget_surely(who))
 
     def undelivered(self, channel: str, address: str, handle: Handle) -> None:
         """The platform took a message and could not bring it: the desk sees that."""
@@ -176,7 +175,8 @@ class Conversation:
         window = self._windows.get(who)
         if self._lasting(who):
             self._windows.left(who)
-            return self._spawn(self._absent(who))
+            self._spawn(self._absent(who))
+            return
         language = window.position.language if window and window.position else SOURCE_LANGUAGE
         self._cover(who, language)
 
@@ -523,7 +523,8 @@ class Conversation:
             return self._show_error(who, Position(here.language, DANGER))
         if any(isinstance(effect, Hide) for effect in step.effects):
             self._put_away(who, incoming, step.position.language)
-            return self._spawn(self._absent(who))
+            self._spawn(self._absent(who))
+            return
         place = here if here.node == DANGER else step.position  # 112 is not taken from her sight
         stays = self._before_the_gate(place) or place.node == DANGER
         self._show_error(who, place if stays else place.to("error"))
@@ -541,7 +542,8 @@ class Conversation:
     def _screen(self, who: Who, position: Position) -> Screen:
         return engine.screen(self._today(who), position)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

@@ -22,12 +22,12 @@ from bot.channels.base import (
 from bot.live import Changes
 from bot.privacy.redact import EventLog
 from bot.privacy.retention import IN_HER_CHAT
-from bot.storage.records import Author, CaseMessage, Due, MessageState
+from bot.storage.records import Author, CaseMessage, CaseState, Due, MessageState
 from bot.storage.store import Store
 from bot.texts import Texts
 from bot.windows import Covered, Who, Windows
 from dialogs.engine import screen
-from dialogs.model import CASE, Content, Language, Position
+from dialogs.model import CASE, CASE_ENDED, Content, Language, Position
 
 T = TypeVar("T")
 MAX_ATTEMPTS = 6
@@ -92,7 +92,9 @@ class Delivery:
             return []
         messages = await self._store.messages(case.id)
         due = [message for message in messages if message.state is MessageState.DUE]
-        return [await self._message(who.channel, case.language, message) for message in due]
+        node = CASE_ENDED if case.state is CaseState.CLOSED else CASE
+        here = Position(case.language, node)
+        return [await self._message(who.channel, here, message) for message in due]
 
     async def undelivered(self, who: Who, handle: Handle) -> None:
         """The platform took this message and could not bring it: the desk decides."""
@@ -154,7 +156,8 @@ class Delivery:
         later = partial(self._store.postpone, due.outbox_id, failed=False)
         settle = partial(self._store.settle, due.outbox_id)
         try:
-            message = await self._message(due.channel, due.language, due.message)
+            here = Position(due.language, CASE_ENDED if due.ended else CASE)
+            message = await self._message(due.channel, here, due.message)
         except Exception as error:  # nothing has left
             log.failed("delivery_failed", error)
             return partial(self._again, due)
@@ -201,16 +204,17 @@ class Delivery:
             return await self._store.settle(due.outbox_id, MessageState.FAILED)
         await self._store.postpone(due.outbox_id, self._now() + _FIRST_PAUSE * 2**due.attempts)
 
-    async def _message(self, channel: str, language: Language, message: CaseMessage) -> Outgoing:
+    async def _message(self, channel: str, here: Position, message: CaseMessage) -> Outgoing:
+        """A message of a case, with the buttons of the screen that she is at now."""
         return render.case_message(
             message.text,
-            language,
-            screen(self._content, Position(language, CASE)),
+            here.language,
+            screen(self._content, here),
             self._texts,
             self._channels[channel].limits,
             self._now(),
             number=message.number,
-            author=await self._author(language, message),
+            author=await self._author(here.language, message),
         )
 
     async def _author(self, language: Language, message: CaseMessage) -> str | None:

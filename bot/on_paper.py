@@ -39,15 +39,13 @@ class Arrived:
 class OnPaper:
     """A channel that sends nothing: `put` says what would arrive.
 
-    `size` is the most that a call may have. `marks_apart`: they have a row of their own, which
-    `limits.buttons` does not count.
+    `size` is the most that a call may have.
     """
 
     limits: Limits
     put: Callable[[Outgoing], Arrived]
     page: Page | None = None
     size: int | None = None
-    marks_apart: bool = False
 
 
 def channels(texts: Texts, day: date, pictures: Path) -> dict[str, OnPaper]:
@@ -80,17 +78,17 @@ def _viber(texts: Texts, now: datetime, pictures: Path) -> OnPaper:
     vault = Vault(os.urandom(KEY_BYTES), Path())  # opens nothing: only lengths count
     ours = Links(vault, LONGEST_ADDRESS, (pictures,), lambda: now)
     names = {language: texts.say(language, "bot.name") for language in texts.languages}
-    channel = viber.ViberChannel("", "", names, ours, lambda: now)
+    channel = viber.ViberChannel("", "", names, ours, "", lambda: now)
 
     def put(message: Outgoing) -> Arrived:
-        fields = channel._fields(message)
+        fields = channel.fields(message)
         buttons = (fields.get("keyboard") or {}).get("Buttons", [])
         labels = tuple(unescape(button["Text"]) for button in buttons if "Text" in button)
         call = {"receiver": RECEIVER, **fields}
         size = len(json.dumps(call, ensure_ascii=False, separators=(",", ":")).encode())
         return Arrived(fields["text"], labels, any("Image" in each for each in buttons), size)
 
-    return OnPaper(viber.LIMITS, put, ours.page, viber.MAX_BYTES, marks_apart=True)
+    return OnPaper(viber.LIMITS, put, ours.page, viber.MAX_BYTES)
 
 
 def noon(day: date) -> datetime:

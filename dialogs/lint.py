@@ -37,6 +37,7 @@ class Degradation(StrEnum):
     PICTURE_MISSING = "picture-missing"
     STAYS = "stays"  # what was sent cannot be removed
     NO_EDIT = "no-edit"  # each screen is a new message
+    RINGS = "rings"  # no message comes without a sound
     NOT_SHOWN = "not-shown"  # there is no message at all
 
 

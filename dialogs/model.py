@@ -27,7 +27,7 @@ MAX_CHECKLIST_ITEMS = 6
 
 START, HOME, DANGER, HIDE = "start", "home", "danger", "hide"
 TALK, MEET, REMIND, FORGET = "talk", "meet", "remind", "forget"
-CASE = "case"
+CASE, CASE_ENDED = "case", "case_ended"
 PLACE_SLOT = "m"
 """The answer slot that holds a municipality's code, wherever it is asked."""
 PAGE_SLOT = "g"

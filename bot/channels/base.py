@@ -27,7 +27,7 @@ class Limits:
 
     text: int  # one message of a case
     window: int  # text of the window
-    buttons: int
+    buttons: int  # choices of a window; the row of marks stands apart
     columns: int
     label: int
     payload: int  # bytes
@@ -36,6 +36,7 @@ class Limits:
     delete_hours: int | None  # None: what was sent cannot be removed
     knows_edit_time: bool  # False: the payload carries a stamp
     keeps_window: bool  # True: what was shown stays until we cover it; False: her page does that
+    silent: bool = True  # a message can come without a sound
     free_hours: int | None = None  # of a session; beyond it a message costs. None: none does
 
     @property
@@ -119,8 +120,11 @@ class Intake(Protocol):
         """She closed the page: whatever comes next is held."""
         ...
 
-    def blocked(self, channel: str, address: Address) -> None:
-        """She blocked the line: all that is kept of her is deleted, and nothing is sent."""
+    def blocked(self, channel: str, address: Address) -> asyncio.Future[None]:
+        """She blocked the line: all that is kept of her is deleted, and nothing is sent.
+
+        The future is done when it is deleted.
+        """
         ...
 
     def undelivered(self, channel: str, address: Address, handle: Handle) -> None:
@@ -133,6 +137,11 @@ class Channel(Protocol):
 
     name: str
     limits: Limits
+
+    @property
+    def reached(self) -> bool:
+        """Whether what she writes comes to us, as far as can be known."""
+        ...
 
     async def run(self, intake: Intake) -> None:
         """Receive until cancelled. Survives the platform's outages."""

@@ -22,6 +22,7 @@ class ConsoleChannel:
     """One person at one terminal. Digits tap choices, `<` goes back, `*` home."""
 
     name = "console"
+    reached = True
     limits = Limits(
         text=4096,
         window=4096,

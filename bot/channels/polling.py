@@ -21,6 +21,8 @@ SKEW = timedelta(seconds=60)
 LATE = timedelta(seconds=60)
 """What may have been on its way for longer is late, and opens no content."""
 HOLD_SECONDS = 25
+MISSES = 3
+"""After so many questions in a row without an answer a channel counts as not reached."""
 SETTLE_SECONDS = 0.5
 """How long one poll waits for what it handed over; the slow ones go on beside the next poll."""
 FULL_BATCH = 100
@@ -127,6 +129,12 @@ class Poller:
         self._running: dict[int, asyncio.Future[None]] = {}
         self._emptied_at: datetime | None = None
         self._after_failure = True
+        self._misses = 0
+
+    @property
+    def reached(self) -> bool:
+        """Whether the platform answers when we ask it."""
+        return self._misses < MISSES
 
     async def run(self, intake: Intake) -> None:
         """Poll until cancelled. Raises `Unauthorised` when the token is not accepted."""
@@ -147,10 +155,12 @@ class Poller:
             raise
         except SendError as failure:
             self._after_failure = True
+            self._misses += 1
             self._failed("poll_failed", failure)
             wait = self._backoff.next()
             return failure.seconds if isinstance(failure, Throttled) else wait
         self._after_failure = False
+        self._misses = 0
         sent_after = self._emptied_at
         if len(batch) < FULL_BATCH:
             self._emptied_at = self._now()

@@ -69,7 +69,7 @@ from dialogs.model import Sent, Tapped
 LIMITS = Limits(
     text=4000,  # of 4096: the rest is for the line that names who speaks
     window=1024,
-    buttons=100,
+    buttons=96,
     columns=4,
     label=64,
     payload=64,
@@ -358,6 +358,12 @@ class TelegramChannel:
         self._chats = Chats(_Calls(self._bot), covered)
         self._profile, self._now, self._random = profile, now, random
         self._aside: set[asyncio.Task[None]] = set()
+        self._poller: Poller | None = None
+
+    @property
+    def reached(self) -> bool:
+        """Whether Telegram answers when we ask for updates."""
+        return self._poller is None or self._poller.reached
 
     async def run(self, intake: Intake) -> None:
         """Receive until cancelled. Raises `Unauthorised` when the token is not accepted.
@@ -367,10 +373,9 @@ class TelegramChannel:
         await self._open_line()
         introduction = asyncio.create_task(self._introduce())
         read = partial(self._read, intake)
+        self._poller = Poller(self.name, self._fetch, read, self._now, self._random, self.events)
         try:
-            await Poller(self.name, self._fetch, read, self._now, self._random, self.events).run(
-                intake
-            )
+            await self._poller.run(intake)
         finally:
             introduction.cancel()
             await asyncio.gather(introduction, return_exceptions=True)

@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -41,6 +42,7 @@ from bot.channels.base import (
     Unsent,
 )
 from bot.channels.chats import lane_of
+from bot.channels.deliveries import Deliveries, has_failed
 from bot.channels.http import Answer, AnswerLost, Http, NothingLeft
 from bot.channels.keyboard import LABEL, keyboard
 from bot.channels.pace import Gate, Lane, Rates
@@ -73,6 +75,7 @@ LIMITS = Limits(
     delete_hours=None,
     knows_edit_time=False,
     keeps_window=True,
+    silent=False,
     free_hours=24,
 )
 RATES = Rates(per_second=48, burst=2, chat_per_second=4, chat_burst=8)
@@ -86,15 +89,17 @@ MAX_CALLBACK = 64 * 1024
 FRESH = timedelta(minutes=30)
 EVENTS = ("delivered", "seen", "failed", "subscribed", "unsubscribed", "conversation_started")
 CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
-SETTLE_SECONDS = 8.0
-"""How long Viber waits for us at most; what is not settled by then it brings again."""
 WELCOME_SECONDS = 4.0
 TOO_MANY_SECONDS = 60.0
-REMEMBERED = 10_000
+LOOK_SECONDS, LOOK_AGAIN_SECONDS = 3600.0, 60.0
+MOST_KEPT = 1000
+OLD = timedelta(hours=2)
+"""Viber brings again for about an hour; what is older than this was kept by somebody."""
 WELCOME: Handle = "welcome"
 _EARLY = timedelta(minutes=2)  # a stamp from the future is no stamp of ours
 _CHARGED = 5
 _HAIR_SPACE = "\u200a"
+_ADDRESSES = re.compile(r"((?:https?://|www\.)\S+)")
 _KINDS = {
     MessageType.PICTURE: MediaKind.PHOTO,
     MessageType.CONTACT: MediaKind.CONTACT,
@@ -128,7 +133,7 @@ _STATUS: Mapping[int, type[SendError]] = {
     12: Throttled,  # tooManyRequests: a hundred messages without a word of hers
     13: Refused,  # apiVersionNotSupported: her Viber is too old
     14: Refused,  # incompatibleWithVersion: our fields ask for more than `API_LEVEL`
-    15: Unauthorised,  # publicAccountNotAuthorized
+    15: Refused,  # publicAccountNotAuthorized: for this call
     16: Refused,  # inchatReplyMessageNotAllowed
     17: Refused,  # publicAccountIsNotInline
     18: Refused,  # noPublicChat
@@ -173,16 +178,20 @@ def _seconds(told: str | None) -> float:
 class _Welcome:
     """An arrival that waits for the screen which answers it."""
 
-    def __init__(self, key: str, settled: asyncio.Future[None]) -> None:
-        self.key, self._settled = key, settled
+    def __init__(self, settled: asyncio.Future[None]) -> None:
+        self._settled = settled
         self.body: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    @property
+    def failed(self) -> bool:
+        return not self.body.done() and has_failed(self._settled)
 
     async def reply(self) -> Reply:
         """The screen, once it is there. Without one Viber brings again what was not settled."""
         await asyncio.wait({self.body}, timeout=WELCOME_SECONDS)
         if self.body.done():
             return Reply(200, self.body.result())
-        return Reply(200 if self._settled.done() and not _failed(self._settled) else 503)
+        return Reply(503 if self.failed or not self._settled.done() else 200)
 
 
 # --- the channel -----------------------------------------------------------------------------
@@ -200,20 +209,26 @@ class ViberChannel:
         api: str,
         names: Mapping[str, str],
         links: Links,
+        webhook: str,
         now: Callable[[], datetime],
     ) -> None:
         """`api` is the base address, such as https://chatapi.viber.com. `names` are the bot's
-        in each language, in the cover's words, at most 28 characters.
+        in each language, in the cover's words, at most 28 characters. `webhook` is where Viber
+        is to call us.
         """
         self.events: Counter[str] = Counter()
+        self.reached = True
+        self.webhook = webhook
         self._token, self._api, self._now = token, api.rstrip("/"), now
         self._names, self._links = names, links
         self._http = Http()
         self._gate: Gate | None = None
         self._intake: Intake | None = None
         self._withdrawn = asyncio.Event()
-        self._welcomes: dict[Address, _Welcome] = {}
-        self._settling: OrderedDict[str, asyncio.Future[None]] = OrderedDict()
+        self._deliveries = Deliveries()
+        self._arriving: dict[Address, _Welcome] = {}
+        self._welcomes: OrderedDict[str, _Welcome] = OrderedDict()
+        self._newest: OrderedDict[Address, datetime] = OrderedDict()
 
     async def run(self, intake: Intake) -> None:
         """Let callbacks in until cancelled. Raises `Unauthorised` once Viber shuts us out."""
@@ -229,9 +244,9 @@ class ViberChannel:
 
     async def show(self, address: Address, message: Outgoing, window: Handle | None) -> Handle:
         """Send a message below all others; the answer to her arrival goes with that callback."""
-        fields = self._fields(message)
-        welcome = self._welcomes.get(address)
-        if message.window and welcome is not None and not welcome.body.done():
+        fields = self.fields(message)
+        welcome = self._arriving.get(address)
+        if message.cover and welcome is not None and not welcome.body.done():
             welcome.body.set_result(_encoded(fields))
             return WELCOME
         lane = lane_of(message) if message.window else Lane.CASE
@@ -252,9 +267,14 @@ class ViberChannel:
 
     # --- what the operator asks --------------------------------------------------------------
 
-    async def set_webhook(self, url: str) -> None:
+    async def set_webhook(self) -> None:
         """Tell Viber where to call. It calls at once: we must be listening. Raises `SendError`."""
-        asked = {"url": url, "event_types": EVENTS, "send_name": False, "send_photo": False}
+        asked = {
+            "url": self.webhook,
+            "event_types": EVENTS,
+            "send_name": False,
+            "send_photo": False,
+        }
         await self._call("set_webhook", asked)
 
     async def account(self) -> Mapping[str, Any]:
@@ -265,9 +285,12 @@ class ViberChannel:
 
     # --- out ---------------------------------------------------------------------------------
 
-    def _fields(self, message: Outgoing) -> dict[str, Any]:
-        """A text with its keyboard. The position of what she types goes along."""
-        text = f"{message.author}:\n{message.text}" if message.author else message.text
+    def fields(self, message: Outgoing) -> dict[str, Any]:
+        """A text with its keyboard. The position of what she types goes along.
+
+        Who speaks stands below the words: the first ones can be read on a lock screen.
+        """
+        text = f"{message.text}\n\n— {message.author}" if message.author else message.text
         picture = self._links.medium(f"{message.picture}.png") if message.picture else None
         sent = TextMessage(
             text=unformatted(text),
@@ -340,23 +363,26 @@ class ViberChannel:
         if isinstance(failure, Unauthorised):
             self._withdrawn.set()
         elif isinstance(failure, Unpaid):
-            self._note("send_unpaid")
+            self._alarm("send_unpaid")
         elif isinstance(failure, WebhookMissing):
-            self._note("webhook_elsewhere")
+            self._alarm("webhook_elsewhere")
 
     async def _look_at_account(self) -> None:
-        """Once at the start: is the token good, and does Viber know where we are?"""
+        """Now and each hour: is the token good, and does Viber call us and nobody else?"""
         backoff = Backoff(lambda: 1.0, first=5, most=600)
         while True:
             try:
                 account = await self.account()
             except SendError:
+                self.reached = False
                 self._note("poll_failed")
                 await asyncio.sleep(backoff.next())
                 continue
-            if not account.get("webhook"):
-                self._note("webhook_elsewhere")
-            return
+            backoff.reset()
+            self.reached = account.get("webhook") == self.webhook
+            if not self.reached:
+                self._alarm("webhook_elsewhere")
+            await asyncio.sleep(LOOK_SECONDS if self.reached else LOOK_AGAIN_SECONDS)
 
     # --- in ------------------------------------------------------------------------------------
 
@@ -388,9 +414,7 @@ class ViberChannel:
             case EventType.CONVERSATION_STARTED:
                 return await self._welcome(intake, told)
             case EventType.UNSUBSCRIBED:
-                address, key = _address(told["user_id"]), _text_of(told["message_token"])
-                if self._is_first(key):  # brought again, it would undo her coming back
-                    intake.blocked(self.name, address)
+                return await self._leave(intake, told)
             case EventType.FAILED:
                 token = _text_of(told["message_token"])
                 intake.undelivered(self.name, _address(told["user_id"]), token)
@@ -402,46 +426,44 @@ class ViberChannel:
         return Reply(200)
 
     async def _settle(self, intake: Intake, incoming: Incoming) -> Reply:
-        """Hand over once; the same delivery again waits for the same end."""
-        settled = self._settling.get(incoming.key)
-        if settled is None or _failed(settled):
-            settled = intake.accept(incoming)
-            self._remember(incoming.key, settled)
-        await asyncio.wait({settled}, timeout=SETTLE_SECONDS)
-        return Reply(200 if settled.done() and not _failed(settled) else 503)
+        kept = await self._deliveries.once(incoming.key, lambda: intake.accept(incoming))
+        return Reply(200 if kept else 503)
 
-    def _is_first(self, key: str) -> bool:
-        """Whether this comes for the first time; then it is remembered."""
-        if key in self._settling:
-            return False
-        settled = asyncio.get_running_loop().create_future()
-        settled.set_result(None)
-        self._remember(key, settled)
-        return True
-
-    def _remember(self, key: str, settled: asyncio.Future[None]) -> None:
-        self._settling[key] = settled
-        if len(self._settling) > REMEMBERED:
-            self._settling.popitem(last=False)
+    async def _leave(self, intake: Intake, told: dict[str, Any]) -> Reply:
+        """She left. Brought late, or once more, it would undo her coming back."""
+        address, key = _address(told["user_id"]), _text_of(told["message_token"])
+        left = _moment(told.get("timestamp")) or self._now()
+        if self._now() - left > OLD or left < self._newest.get(address, left):
+            return Reply(200)
+        kept = await self._deliveries.once(key, lambda: intake.blocked(self.name, address))
+        return Reply(200 if kept else 503)
 
     async def _welcome(self, intake: Intake, told: dict[str, Any]) -> Reply:
-        """She opened the chat: the cover, as the answer itself, for she is no subscriber yet."""
+        """She opened the chat: the cover, as the answer itself, for she is no subscriber yet.
+
+        Brought once more, because the answer was lost, it gets the same answer.
+        """
         bare = {"timestamp": None, "type": None, **told, "user": _id(told["user"])}
         request = ViberConversationStartedRequest().from_dict(bare)
-        address, code = _address(request.user.id), request.context
+        address, key, code = (
+            _address(request.user.id),
+            _text_of(told["message_token"]),
+            request.context,
+        )
         started = Started(code if isinstance(code, str) and is_code(code) else None)
-        incoming = Incoming(self.name, address, started, _text_of(told["message_token"]))
+        incoming = Incoming(self.name, address, started, key)
         if request.subscribed is True:
             return await self._settle(intake, incoming)
-        waiting = self._welcomes.get(address)
-        if waiting is not None and waiting.key == incoming.key:
-            return await waiting.reply()
-        waiting = self._welcomes[address] = _Welcome(incoming.key, intake.accept(incoming))
+        known = self._welcomes.get(key)
+        if known is not None and not known.failed:
+            return await known.reply()
+        welcome = self._arriving[address] = _Welcome(intake.accept(incoming))
+        _keep(self._welcomes, key, welcome)
         try:
-            return await waiting.reply()
+            return await welcome.reply()
         finally:
-            if self._welcomes.get(address) is waiting:
-                del self._welcomes[address]
+            if self._arriving.get(address) is welcome:
+                del self._arriving[address]
 
     def _read(self, told: dict[str, Any]) -> Incoming:
         """A message of hers, without her name and without what cannot be needed."""
@@ -452,7 +474,10 @@ class ViberChannel:
         bare = {"timestamp": None, **told, "sender": sender, "message": message}
         request = ViberMessageRequest().from_dict(bare)
         address, key = _address(request.sender.id), _text_of(request.message_token)
-        prompt = is_recent(_moment(request.timestamp), self._now(), LATE)
+        said = _moment(request.timestamp)
+        if said is not None:
+            _keep(self._newest, address, max(said, self._newest.get(address, said)))
+        prompt = is_recent(said, self._now(), LATE)
         tracked = request.message.tracking_data
         event = self._event(request, told["message"]["type"], prompt)
         if isinstance(event, Tapped) or not isinstance(tracked, str):
@@ -491,17 +516,24 @@ class ViberChannel:
         self.events[code] += 1
         _log.event(code)
 
+    def _alarm(self, code: str) -> None:
+        self.events[code] += 1
+        _log.alarm(code)
+
 
 def unformatted(text: str) -> str:
     """The same words where Viber would read signs in them as bold or struck out.
 
-    It takes a sign as one only where no space follows: so a hair's breadth of one does. Where
-    that made the text too long it stays as it is: better in bold than not at all.
+    It takes a sign as one only where no space follows: so a hair's breadth of one does. An
+    address stays as it is, so that it can be tapped; and so does a text that would get too
+    long: better in bold than not at all.
     """
-    shown = text
+    parts = _ADDRESSES.split(text)
+    words = "".join(parts[::2])
     for sign in ("*", "_", "~", "```"):
-        if text.count(sign) > 1:
-            shown = shown.replace(sign, f"{sign}{_HAIR_SPACE}")
+        if words.count(sign) > 1:
+            parts[::2] = [part.replace(sign, f"{sign}{_HAIR_SPACE}") for part in parts[::2]]
+    shown = "".join(parts)
     return shown if len(shown.encode("utf-16-le", "surrogatepass")) <= 2 * MAX_TEXT else text
 
 
@@ -513,8 +545,12 @@ def _encoded(fields: Mapping[str, Any]) -> bytes:
     return body
 
 
-def _failed(settled: asyncio.Future[None]) -> bool:
-    return settled.done() and (settled.cancelled() or settled.exception() is not None)
+def _keep(kept: OrderedDict[str, T], key: str, value: T) -> None:
+    """Remember, and forget the oldest."""
+    kept[key] = value
+    kept.move_to_end(key)
+    if len(kept) > MOST_KEPT:
+        kept.popitem(last=False)
 
 
 def _id(user: dict[str, Any]) -> dict[str, Any]:

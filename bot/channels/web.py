@@ -30,7 +30,7 @@ _REMEMBERED = 1000
 LIMITS = Limits(
     text=4096,
     window=2000,
-    buttons=16,
+    buttons=12,
     columns=1,
     label=64,
     payload=64,
@@ -104,6 +104,7 @@ class WebChannel:
 
     name = NAME
     limits = LIMITS
+    reached = True
 
     def __init__(
         self, answer_seconds: float = ANSWER_SECONDS, acknowledge: float = ACKNOWLEDGE_SECONDS

@@ -47,6 +47,7 @@ class Outbox(Part):
                 cases.c.address,
                 cases.c.wrapped_key,
                 cases.c.day_key,
+                cases.c.closed_at,
             )
             .join_from(outbox, messages, messages.c.id == outbox.c.message_id)
             .join(cases, cases.c.id == outbox.c.case_id)
@@ -73,6 +74,7 @@ class Outbox(Part):
                 language=row.language,
                 message=self._message(row, self._key(row)),
                 attempts=row.attempts,
+                ended=row.closed_at is not None,
             )
         except (Tampered, KeyDestroyed):
             return None

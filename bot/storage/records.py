@@ -86,7 +86,10 @@ class CaseMessage:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A message that may be sent now. `attempts` counts the sends that did not succeed."""
+    """A message that may be sent now. `attempts` counts the sends that did not succeed.
+
+    `ended`: its case is closed, and this is read afterwards.
+    """
 
     outbox_id: int
     case_id: str
@@ -95,6 +98,7 @@ class Due:
     language: str
     message: CaseMessage = field(repr=False)
     attempts: int
+    ended: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class PaperChannel:
 
     name = "paper"
     limits = LIMITS
+    reached = True
 
     def __init__(self) -> None:
         self.chats: dict[str, dict[Handle, str]] = {}

@@ -226,7 +226,7 @@ def test_check_says_what_each_channel_shows_to_people_and_to_machines(keyboard: 
     told = keyboard.types("check", "--channels", "--on", "2026-11-22")
     assert told.status == 0, told
     assert len(told.out.splitlines()) % 4 == 0
-    assert re.search(r"^danger +viber +\d+ of 7000 .* stays allowed", told.out, re.M)
+    assert re.search(r"^danger +viber +\d+ of 7000 .* allowed stays no-edit rings$", told.out, re.M)
     (summary,) = told.err.splitlines()
     assert " 4 channels, " in summary
     assert " 0 degradations" in summary
@@ -247,7 +247,7 @@ def rules(keyboard: Keyboard) -> Path:
 def test_check_fails_on_what_a_channel_lacks_and_nobody_allowed(
     keyboard: Keyboard, rules: Path
 ) -> None:
-    edit(rules, "viber: [stays, no-edit]", "viber: [stays]")
+    edit(rules, "viber: [stays, no-edit, rings]", "viber: [stays, rings]")
     words = ("check", "--channels", "--on", "2026-11-22")
     told = keyboard.types(*words, PYTHONPATH=str(keyboard.folder))
     assert told.status == 1
@@ -262,12 +262,12 @@ def test_check_fails_on_what_a_channel_lacks_and_nobody_allowed(
 
 
 def test_a_wrong_name_in_the_rules_is_one_sentence(keyboard: Keyboard, rules: Path) -> None:
-    at = edit(rules, "viber: [stays, no-edit]", "viber: [stays, no-edits]")
+    at = edit(rules, "no-edit, rings]", "no-edits, rings]")
     for words in (["check"], ["check", "--channels"]):
         said = keyboard.refused(*words, PYTHONPATH=str(keyboard.folder))
         assert f"dialogs/lint.yaml:{at}: viber: " in said
         assert "'no-edit'?" in said
-    edit(rules, "viber: [stays, no-edits]", "vibre: [stays, no-edit]")
+    edit(rules, "viber: [stays, no-edits,", "vibre: [stays, no-edit,")
     said = keyboard.refused("check", "--channels", PYTHONPATH=str(keyboard.folder))
     assert f"dialogs/lint.yaml:{at}: channels: " in said
     assert "'viber'?" in said

@@ -71,8 +71,11 @@ class RecordingIntake:
     def left(self, channel: str, address: str) -> None:
         """A page is closed; here is none."""
 
-    def blocked(self, channel: str, address: str) -> None:
+    def blocked(self, channel: str, address: str) -> asyncio.Future[None]:
         self.gone.append(address)
+        deleted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        deleted.set_result(None)
+        return deleted
 
     async def receives(self, count: int = 1, timeout: float = 3.0) -> list[Incoming]:
         """All that came, once there are `count` of them."""

@@ -418,7 +418,9 @@ async def test_a_message_of_her_case_stands_below_with_its_author(her: Harness) 
     await show(her, said("Тук съм.", number=1, author="Консултант"))
     window, message = await her.screen()
     assert window == "Случай"
-    assert re.fullmatch(r"Консултант:?\s+Тук съм\.", message)
+    first = her.channel.limits.silent
+    told = r"Консултант:?\s+Тук съм\." if first else r"Тук съм\.\s+— Консултант"
+    assert re.fullmatch(told, message)
 
 
 async def test_what_is_removed_is_gone_and_twice_is_no_error(her: Harness) -> None:
@@ -465,13 +467,13 @@ async def test_the_longest_window_with_the_most_buttons_and_the_marks_is_taken(
     her: Harness,
 ) -> None:
     limits = her.channel.limits
-    most = limits.buttons - (0 if limits.lasting else len(MARKS))  # there they have a row more
     data = payload.pack(LONGEST)
-    buttons = tuple(OutgoingButton(f"{n:03}".ljust(limits.label, "ж"), data) for n in range(most))
+    labels = (f"{n:03}".ljust(limits.label, "ж") for n in range(limits.buttons))
+    buttons = tuple(OutgoingButton(label, data) for label in labels)
     marks = tuple(OutgoingButton("М" * 20, data) for _ in MARKS)
     await show(her, screen("а" * limits.window, choices=buttons, marks=marks))
     assert await her.screen() == ["а" * limits.window]
-    assert (await her.labels())[:most] == [button.label for button in buttons]
+    assert (await her.labels())[: len(buttons)] == [button.label for button in buttons]
 
 
 @pytest.mark.parametrize("text", STRANGE, ids=IDS)

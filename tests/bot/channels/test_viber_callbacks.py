@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from bot.channels import deliveries
 from bot.channels import viber as viber_of
 from bot.channels.base import Gone, Incoming, OutgoingButton
+from bot.channels.viber import OLD
 from dialogs import payload
 from dialogs.model import HIDE, MediaKind, Position, Sent, Started, Tapped, Typed
 from tests.bot.channels.telegram_line import eventually, said, screen
@@ -221,7 +223,7 @@ async def test_duplicates_at_once_wait_for_the_same_end(viber: ViberLine) -> Non
 async def test_a_late_200_hands_over_nothing_twice(
     viber: ViberLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(viber_of, "SETTLE_SECONDS", 0.1)
+    monkeypatch.setattr(deliveries, "SETTLE_SECONDS", 0.1)
     kept: list[asyncio.Future[None]] = []
     viber.intake.keep = lambda _, settled: kept.append(settled)
     viber.server.retry_after = [0.3]
@@ -298,11 +300,11 @@ async def test_while_nobody_runs_nothing_is_acknowledged(viber: ViberLine) -> No
 async def test_only_so_many_deliveries_are_remembered(
     viber: ViberLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(viber_of, "REMEMBERED", 3)
+    monkeypatch.setattr(deliveries, "REMEMBERED", 3)
     woman = viber.server.woman()
     for n in range(5):
         await woman.types(str(n))
-    assert len(viber.channel._settling) == 3
+    assert len(viber.channel._deliveries._settling) == 3
 
 
 # --- she comes and goes
@@ -372,17 +374,29 @@ async def test_the_same_opening_at_once_has_the_same_answer(viber: ViberLine) ->
     assert len(viber.intake.got) == 1
 
 
-async def test_an_opening_whose_answer_was_lost_is_answered_again(viber: ViberLine) -> None:
+async def test_an_opening_whose_answer_was_lost_gets_the_same_answer(viber: ViberLine) -> None:
     woman = viber.server.woman()
     told = viber.event("conversation_started", type="open", user=woman._user(), subscribed=False)
-    for count in (1, 2):
-        answering = asyncio.create_task(viber.takes(told))
-        await viber.intake.receives(count)
-        await viber.shows(woman, cover())
-        status, body = await answering
-        assert status == 200
-        assert json.loads(body)["text"] == "Супа от леща."
+    answering = asyncio.create_task(viber.takes(told))
+    await viber.intake.receives(1)
+    await viber.shows(woman, cover())
+    first = await answering
+    assert first[0] == 200
+    assert json.loads(first[1])["text"] == "Супа от леща."
+    assert await viber.takes(told) == first
+    assert len(viber.intake.got) == 1  # what she reads meanwhile stays open
     assert viber.sent() == []
+
+
+async def test_content_on_its_way_is_no_answer_to_an_opening(viber: ViberLine) -> None:
+    woman = viber.server.woman(subscribed=True)
+    told = viber.event("conversation_started", type="open", user=woman._user(), subscribed=False)
+    answering = asyncio.create_task(viber.takes(told))
+    await viber.intake.receives(1)
+    await viber.shows(woman, screen("Защита"))
+    await viber.shows(woman, cover())
+    assert json.loads((await answering)[1])["text"] == "Супа от леща."
+    assert [shown.text for shown in woman.bot_messages] == ["Защита"]
 
 
 async def test_no_cover_in_time_is_an_empty_answer(
@@ -433,6 +447,37 @@ async def test_leaving_is_told_once_however_often_viber_tells_it(viber: ViberLin
     assert viber.intake.gone == [woman.id]
     await woman.leaves()
     assert viber.intake.gone == [woman.id] * 2
+
+
+async def test_leaving_that_is_told_hours_later_does_not_undo_her_coming_back(
+    viber: ViberLine,
+) -> None:
+    woman = viber.server.woman(subscribed=True)
+    told = viber.event("unsubscribed", user_id=woman.id)
+    viber.clock.time += OLD + timedelta(seconds=1)
+    assert (await viber.takes(told))[0] == 200
+    assert viber.intake.gone == []
+
+
+async def test_leaving_that_is_told_after_she_wrote_again_is_over(viber: ViberLine) -> None:
+    woman = viber.server.woman(subscribed=True)
+    told = viber.event("unsubscribed", user_id=woman.id)
+    viber.clock.time += timedelta(minutes=10)
+    await woman.types("върнах се")
+    assert (await viber.takes(told))[0] == 200
+    assert viber.intake.gone == []
+
+
+async def test_leaving_is_acknowledged_once_all_is_deleted(
+    viber: ViberLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "SETTLE_SECONDS", 0.1)
+    deleted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    monkeypatch.setattr(viber.intake, "blocked", lambda channel, address: deleted)
+    told = viber.event("unsubscribed", user_id=viber.server.woman(subscribed=True).id)
+    assert (await viber.takes(told))[0] == 503
+    deleted.set_result(None)
+    assert (await viber.takes(told))[0] == 200
 
 
 @pytest.mark.parametrize("desc", ["message validation failed", None])

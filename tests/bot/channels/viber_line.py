@@ -103,7 +103,7 @@ async def viber_line(folder: Path, **server: Any) -> AsyncIterator[ViberLine]:
     links = Links(Vault(bytes(32), folder / "days"), url, folders, clock)
 
     def make(token: str) -> ViberChannel:
-        return ViberChannel(token, viber.api, NAMES, links, clock)
+        return ViberChannel(token, viber.api, NAMES, links, f"{url}/viber/webhook", clock)
 
     channel, intake = make(viber.token), ViberIntake()
     running = asyncio.create_task(channel.run(intake))
