@@ -81,6 +81,7 @@ async def running_line(
             viber_token=viber.token,
             viber_api=viber.api,
         )
+        viber.webhook = f"{settings.address}/viber/webhook"
         await asyncio.to_thread(migrate, settings.database)
         Vault.open(settings.key_file, create=True)
         async with join(settings, now=now, timing=timing, also=also) as phen:
@@ -88,7 +89,6 @@ async def running_line(
             await asyncio.wait({serving, listening}, return_when=asyncio.FIRST_COMPLETED)
             if serving.done():
                 await serving
-            viber.webhook = f"{settings.address}/viber/webhook"
             try:
                 yield Line(phen, telegram, viber, settings.address)
             finally:

@@ -11,6 +11,7 @@ import pytest
 
 from bot import app
 from bot.app import AddressInUse, AddressWrong, join, serve
+from bot.channels import viber as viber_of
 from bot.channels.base import Intake
 from bot.privacy.vault import Vault
 from bot.settings import Settings
@@ -18,7 +19,7 @@ from bot.storage.migrate import migrate
 from bot.storage.records import MessageState
 from dialogs.model import Position, Started, Tapped
 from tests.bot.paper import HER, PaperChannel, Shell, a_shell
-from tests.line import eventually, running_line
+from tests.line import Line, eventually, running_line
 from tests.standins import viber
 from tests.standins.telegram import ApiError, Fault
 
@@ -130,6 +131,30 @@ async def test_a_channel_that_breaks_is_named_and_begins_again(
         assert await eventually(broken)
         assert await eventually(well)
         assert paper.starts == 3
+
+
+@pytest.mark.parametrize("name", ["telegram", "viber"])
+async def test_a_channel_that_nobody_reaches_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(viber_of, "LOOK_SECONDS", 0.2)
+    async with running_line(tmp_path) as line:
+        assert await eventually(lambda: line.viber.called("get_account_info") != [])
+        assert await eventually(lambda: _is(line, name, True))
+        assert (await health(line.url))[0] == 200
+        if name == "viber":
+            line.viber.webhook = "https://elsewhere.example"
+        else:
+            line.telegram.fail(*[Fault("html", "getUpdates", status=502)] * 4)
+            line.telegram.woman().starts()  # which ends the question that is held now
+        assert await eventually(lambda: _is(line, name, False))
+        assert (await health(line.url))[0] == 503
+        if name == "telegram":
+            assert await eventually(lambda: _is(line, name, True))
+
+
+async def _is(line: Line, name: str, well: bool) -> bool:
+    return (await health(line.url))[1][name] is well
 
 
 @pytest.fixture

@@ -296,6 +296,25 @@ async def test_a_wrong_token_stops_the_channel_at_its_start(viber: ViberLine) ->
     viber.server.refusals.clear()
 
 
+async def test_a_webhook_that_somebody_turned_elsewhere_is_seen_and_so_is_its_return(
+    viber: ViberLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(viber_of, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(viber_of, "LOOK_AGAIN_SECONDS", 0.05)
+    viber.server.webhook = viber.channel.webhook
+    channel = viber.make(TOKEN)
+    running = asyncio.create_task(channel.run(viber.intake))
+    await eventually(lambda: viber.server.called("get_account_info"))
+    assert channel.reached
+    for address, ours in (("https://elsewhere.example", False), (channel.webhook, True)):
+        viber.server.webhook = address
+        await eventually(lambda ours=ours: channel.reached is ours)
+    assert channel.events["webhook_elsewhere"] >= 1
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await channel.close()
+
+
 async def test_a_missing_webhook_is_noted_at_the_start(viber: ViberLine) -> None:
     assert viber.channel.events["webhook_elsewhere"] == 1  # it was set after that start
     channel = viber.make(TOKEN)
@@ -417,6 +436,14 @@ async def test_signs_are_kept_apart_only_where_they_make_a_pair(
 @given(st.text("*_~`а \n", max_size=60))
 def test_whatever_signs_there_are_she_reads_what_was_written(text: str) -> None:
     assert on_phone(unformatted(text)) == text
+
+
+def test_an_address_stays_as_it_was_written() -> None:
+    text = "Виж https://dinamika.example/a_b_c и www.example.org/*x* или *тук* и *там*"
+    shown = unformatted(text)
+    assert "https://dinamika.example/a_b_c" in shown
+    assert "www.example.org/*x*" in shown
+    assert "*\u200aтук*\u200a" in shown
 
 
 def test_the_phone_of_these_tests_eats_signs() -> None:
