@@ -13,7 +13,8 @@ from bot import delivery as delivery_of
 from bot.channels.base import Gone, Outgoing, Refused, SendError, Throttled, Unknown, Unsent
 from bot.delivery import MAX_ATTEMPTS, remove_old
 from bot.storage.records import Case, MessageState, StaffMember
-from dialogs.model import CASE, Position
+from dialogs import payload
+from dialogs.model import CASE, CASE_ENDED, Position
 from tests.bot.paper import HER, LastingPaper, Shell, a_shell, until
 
 
@@ -343,3 +344,13 @@ async def test_a_message_of_a_case_brings_the_keyboard_to_a_chat_that_keeps_ever
     assert answer.choices == window.choices != ()
     assert answer.marks == window.marks != ()
     assert answer.position == Position("bg", CASE)
+
+
+async def test_the_good_bye_brings_the_keyboard_of_a_case_that_has_ended(lasting: Shell) -> None:
+    case, maria, _ = await replied(lasting)
+    await lasting.phen.desk.close(maria, case.id)
+    await lasting.deliver()
+    good_bye = lasting.channel.sent[-1]
+    assert good_bye.position == Position("bg", CASE_ENDED)
+    leads = [payload.unpack(choice.payload) for choice in good_bye.choices]
+    assert [to.node for to in leads if to] == ["home", "forget"]
