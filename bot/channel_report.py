@@ -354,13 +354,12 @@ class _View:
             yield Degradation.RINGS, message
 
     def _rendered(self, node: NodeId, screen: Screen, limits: Limits) -> Outgoing:
-        above = self._plain.nodes[HIDE].covers if node == HIDE else ()
         return render(
             screen,
             self._texts,
             limits,
             self._now,
-            above=[self._content.nodes[each].text for each in above],
+            above=engine.above_cover(self._content) if node == HIDE else (),
             added=self._shell.added(screen),
             page=self._paper.page,
         )

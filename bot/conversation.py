@@ -29,7 +29,6 @@ from dialogs.model import (
     CASE,
     CASE_ENDED,
     DANGER,
-    HIDE,
     SOURCE_LANGUAGE,
     TALK,
     Arrive,
@@ -190,7 +189,9 @@ class Conversation:
             return
         case = await self._handover.case_of(who)
         if lasting:
-            return None if case else self._windows.case_over(who)
+            if case is None:
+                self._windows.case_over(who)
+            return
         window = self._windows.get(who)
         if window is None or window.position is None or not self._stands_on_case(who):
             return  # she went elsewhere meanwhile, or hid it
@@ -415,8 +416,7 @@ class Conversation:
         if not self._lasting(who):
             return self._windows.hide(who, incoming.handle or incoming.window)
         cover = self._screen(who, engine.cover(language))
-        above = [self._content.nodes[each].text for each in self._content.nodes[HIDE].covers]
-        self._put(who, cover, "", in_case=False, above=above)
+        self._put(who, cover, "", in_case=False, above=engine.above_cover(self._today(who)))
 
     async def _present(self, who: Who) -> None:
         try:
@@ -441,14 +441,14 @@ class Conversation:
             self._remove_hers(who, incoming)
             return await self._show(who, self._screen(who, Position(case.language, TALK)))
         if incoming.position is not None and not self._before_the_gate(incoming.position):
-            return await self._is_before_her(who)
+            return await self._open_her_window(who)
         window = self._windows.get(who)
         if window is not None and window.open:
             return self._windows.touch(who)
         self._remove_hers(who, incoming)
         self._cover(who, case.language)
 
-    async def _is_before_her(self, who: Who) -> None:
+    async def _open_her_window(self, who: Who) -> None:
         """What she wrote came with what stands before her: it is open.
 
         Waited for, so that a *hide* in the same words has the last one.

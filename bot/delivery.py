@@ -146,7 +146,7 @@ class Delivery:
         """Send one message; how it is to be settled."""
 
         async def sent(handle: Handle) -> None:
-            if self._channels[due.channel].limits.lasting:
+            if self._channels[due.channel].limits.lasting:  # nothing to remove; it may fail later
                 return await self._remember(due, who, handle)
             try:
                 await self._store.add_handles(due.case_id, [handle])

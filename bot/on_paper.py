@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time
 from html import unescape
 from pathlib import Path
 
-from bot.channels import telegram, viber, web
+from bot.channels import telegram, viber, viber_api, web
 from bot.channels.base import Limits, Outgoing
 from bot.channels.console import ConsoleChannel
 from bot.links import Links
@@ -88,7 +88,7 @@ def _viber(texts: Texts, now: datetime, pictures: Path) -> OnPaper:
         size = len(json.dumps(call, ensure_ascii=False, separators=(",", ":")).encode())
         return Arrived(fields["text"], labels, any("Image" in each for each in buttons), size)
 
-    return OnPaper(viber.LIMITS, put, ours.page, viber.MAX_BYTES)
+    return OnPaper(viber.LIMITS, put, ours.page, viber_api.MAX_BYTES)
 
 
 def noon(day: date) -> datetime:

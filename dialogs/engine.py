@@ -118,6 +118,11 @@ def living(content: Content, position: Position) -> Position:
     return known
 
 
+def above_cover(content: Content) -> tuple[TextId, ...]:
+    """What stands above the cover after *hide*, where what was read cannot be removed."""
+    return tuple(content.nodes[cover].text for cover in content.nodes[HIDE].covers)
+
+
 def screen(content: Content, position: Position) -> Screen:
     """The screen of a position, without acting on it."""
     return _screen(content, _resolve(content, living(content, position)))
@@ -158,10 +163,8 @@ def _typed(content: Content, here: Position, text: str, fresh: bool) -> Step:
         return _go(content, _to_danger(content, here))
     shown = screen(content, here)
     choices = {str(number): button for number, button in enumerate(shown.choices, start=1)}
-    if word in choices and choices[word].on_page:  # a page opens by a tap alone
-        return _show(content, here)
-    if word in choices:
-        return _go(content, choices[word].to)
+    if chosen := choices.get(word):  # a page opens by a tap alone
+        return _show(content, here) if chosen.on_page else _go(content, chosen.to)
     if content.nodes[here.node].topic == GATE_TOPIC:
         return _show(content, here)
     return _not_understood(content, here, text)

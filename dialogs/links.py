@@ -6,7 +6,19 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from dialogs.model import CASE, DANGER, HIDE, HOME, START, Entry, Node, NodeId, NodeKind, Topic
+from dialogs.model import (
+    CASE,
+    CASE_ENDED,
+    DANGER,
+    HIDE,
+    HOME,
+    START,
+    Entry,
+    Node,
+    NodeId,
+    NodeKind,
+    Topic,
+)
 
 GATE = frozenset({NodeKind.COVER, NodeKind.LANGUAGES, NodeKind.ARRIVE})
 """What stands before the gate is passed."""
@@ -23,7 +35,7 @@ DOORS = frozenset(
 """Kinds that have no screen: she passes through."""
 SYSTEM = (
     CASE,
-    "case_ended",
+    CASE_ENDED,
     "not_understood",
     "not_understood_again",
     "suggest",

@@ -8,11 +8,14 @@ a stamp: the minute at which the window was made.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from dialogs.model import Position
 
 MAX_BYTES = 64
+FRESH = timedelta(minutes=30)
+"""How long after it was made a window still leads on; then a tap opens the cover."""
+_EARLY = timedelta(minutes=2)  # a stamp from the future is no stamp of ours
 _PAYLOAD = re.compile(
     r"(?P<language>[a-z]{2,3}):(?P<node>[a-z][a-z0-9_]{0,23})"
     r"(?::(?P<answers>(?:[a-z][.][0-9a-z]{1,8})(?:-[a-z][.][0-9a-z]{1,8})*)?"
@@ -61,6 +64,12 @@ def stamp(payload: str) -> datetime | None:
         return datetime.fromtimestamp(int(match["stamp"], 36) * 60, UTC)
     except (OverflowError, ValueError, OSError):
         return None
+
+
+def is_fresh(payload: str, now: datetime) -> bool:
+    """Whether the window of this payload was made within the last half hour."""
+    made = stamp(payload)
+    return made is not None and -_EARLY <= now - made <= FRESH
 
 
 def _match(payload: str) -> re.Match[str] | None:

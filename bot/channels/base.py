@@ -2,7 +2,7 @@
 
 An adapter turns what its platform sends into `Incoming`, hands it to `Intake.accept`, and may
 acknowledge it to the platform once the returned future is done. It shows and removes what it
-is told to, and maps each of its platform's answers onto one of five verdicts below.
+is told to, and maps each of its platform's answers onto one of the verdicts below.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ class Limits:
     text: int  # one message of a case
     window: int  # text of the window
     buttons: int  # choices of a window; the row of marks stands apart
-    columns: int
     label: int
     payload: int  # bytes
     picture: bool
@@ -45,7 +44,10 @@ class Limits:
         return self.delete_hours is None
 
     def free_until(self, session: datetime) -> datetime:
-        """Until when messages cost nothing in the session that her words began at that moment."""
+        """Until when messages cost nothing in the session that her words began at that moment.
+
+        For reminders and broadcasts: what is said in a case is always inside one.
+        """
         if self.free_hours is None:
             return datetime.max.replace(tzinfo=UTC)
         return session + timedelta(hours=self.free_hours)
@@ -80,7 +82,7 @@ class Outgoing:
     choices: tuple[OutgoingButton, ...] = ()
     marks: tuple[OutgoingButton, ...] = ()
     picture: str | None = None  # name in `pictures/`
-    audio: str | None = None  # name in `audio/`
+    audio: str | None = None  # name in `audio/`: the words spoken, once there are recordings
     window: bool = True  # False: an ordinary message of a case
     cover: bool = False
     in_case: bool = False  # a case is open for this address
@@ -177,7 +179,9 @@ class Reply:
 
 
 class Webhook(Protocol):
-    """A channel whose platform calls us."""
+    """A channel whose platform calls us. `signature` is the header that signs a call."""
+
+    signature: str
 
     async def receive(self, body: bytes, signature: str) -> Reply:
         """One call, as it came. Nothing is read of it before its signature is verified."""

@@ -27,7 +27,6 @@ class ConsoleChannel:
         text=4096,
         window=4096,
         buttons=12,
-        columns=1,
         label=80,
         payload=payload.MAX_BYTES,
         picture=False,

@@ -14,7 +14,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -70,7 +70,6 @@ LIMITS = Limits(
     text=4000,  # of 4096: the rest is for the line that names who speaks
     window=1024,
     buttons=96,
-    columns=4,
     label=64,
     payload=64,
     picture=True,
@@ -80,7 +79,6 @@ LIMITS = Limits(
     keeps_window=True,
 )
 ASKED_FOR = ("message", "edited_message", "callback_query", "my_chat_member")
-OLD_WINDOW = timedelta(minutes=30)
 COVER_PICTURE = "cover"
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0
@@ -463,7 +461,7 @@ class TelegramChannel:
     def _tapped(self, query: CallbackQuery, prompt: bool) -> Tapped:
         window = query.message
         shown = (window.edit_date or window.date) if isinstance(window, Message) else None
-        fresh = prompt and is_recent(shown, self._now(), OLD_WINDOW)
+        fresh = prompt and is_recent(shown, self._now(), payload.FRESH)
         return Tapped(payload.unpack(query.data or ""), fresh)
 
     def _leave(self, chat: int, member: ChatMemberUpdated | None) -> None:

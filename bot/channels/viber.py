@@ -1,7 +1,7 @@
 """Viber: its callbacks come in by webhook, every screen is a new message, nothing can be removed.
 
 Two promises hold everywhere here. Nothing that came from her, no id and no token reaches a log
-or an exception; and whatever Viber answers becomes one of the verdicts of `base`, in `verdict`.
+or an exception; and whatever Viber answers becomes one of the verdicts of `base` (`viber_api`).
 Of a callback only her id, her words and the position are read: never a name, a picture, a
 country or her phone's language.
 """
@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import json
 import re
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from random import random
 from typing import Any, TypeVar
 
 from viberbot.api.event_type import EventType
@@ -26,7 +26,6 @@ from viberbot.api.viber_requests import ViberConversationStartedRequest, ViberMe
 
 from bot.channels.base import (
     Address,
-    Gone,
     Handle,
     Incoming,
     Intake,
@@ -35,18 +34,15 @@ from bot.channels.base import (
     Refused,
     Reply,
     SendError,
-    Throttled,
     Unauthorised,
     Unknown,
-    Unpaid,
-    Unsent,
 )
 from bot.channels.chats import lane_of
 from bot.channels.deliveries import Deliveries, has_failed
-from bot.channels.http import Answer, AnswerLost, Http, NothingLeft
 from bot.channels.keyboard import LABEL, keyboard
-from bot.channels.pace import Gate, Lane, Rates
-from bot.channels.polling import LATE, Backoff, is_recent
+from bot.channels.pace import Lane
+from bot.channels.polling import LATE, MISSES, Backoff, is_recent
+from bot.channels.viber_api import Notes, ViberApi, encoded, read_object
 from bot.channels.words import is_code, plain
 from bot.links import Links
 from bot.privacy.redact import EventLog
@@ -67,7 +63,6 @@ LIMITS = Limits(
     text=6900,  # of 7000: the rest is for the line that names who speaks
     window=7000,
     buttons=10,  # of twelve rows one is for the marks, and one more for the picture
-    columns=6,
     label=LABEL,
     payload=64,
     picture=True,
@@ -78,26 +73,19 @@ LIMITS = Limits(
     silent=False,
     free_hours=24,
 )
-RATES = Rates(per_second=48, burst=2, chat_per_second=4, chat_burst=8)
-"""Viber names 500 calls in ten seconds for broadcasts, and nothing for the rest."""
+SIGNATURE = "x-viber-content-signature"
 API_LEVEL = 3
 """Silent taps need 2, the closed browser 3 (Viber 7.6, of 2017)."""
-MAX_BYTES = 30_000
 MAX_TEXT = 7000
 MAX_NAME = 28
 MAX_CALLBACK = 64 * 1024
-FRESH = timedelta(minutes=30)
-EVENTS = ("delivered", "seen", "failed", "subscribed", "unsubscribed", "conversation_started")
-CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
 WELCOME_SECONDS = 4.0
-TOO_MANY_SECONDS = 60.0
 LOOK_SECONDS, LOOK_AGAIN_SECONDS = 3600.0, 60.0
+"""Between two looks at the account: while all is well, and while Viber calls another address."""
 MOST_KEPT = 1000
-OLD = timedelta(hours=2)
+LEFT_TOO_LONG_AGO = timedelta(hours=2)
 """Viber brings again for about an hour; what is older than this was kept by somebody."""
 WELCOME: Handle = "welcome"
-_EARLY = timedelta(minutes=2)  # a stamp from the future is no stamp of ours
-_CHARGED = 5
 _HAIR_SPACE = "\u200a"
 _ADDRESSES = re.compile(r"((?:https?://|www\.)\S+)")
 _KINDS = {
@@ -107,76 +95,14 @@ _KINDS = {
 }
 _READ = ("type", "text", "media", "tracking_data")
 
-_log = EventLog("viber")
 T = TypeVar("T")
 
 
-# --- what Viber's answers mean -------------------------------------------------------------
-
-
-class WebhookMissing(Unsent):
-    """No webhook is set; while there is none Viber takes no message."""
-
-
-_STATUS: Mapping[int, type[SendError]] = {
-    1: Refused,  # invalidUrl
-    2: Unauthorised,  # invalidAuthToken
-    3: Refused,  # badData
-    4: Refused,  # missingData
-    5: Gone,  # receiverNotRegistered: she has no Viber any more
-    6: Gone,  # receiverNotSubscribed: she left us
-    7: Unauthorised,  # publicAccountBlocked: the bot is, not she
-    8: Unauthorised,  # publicAccountNotFound
-    9: Unauthorised,  # publicAccountSuspended
-    10: WebhookMissing,
-    11: Refused,  # receiverNoSuitableDevice
-    12: Throttled,  # tooManyRequests: a hundred messages without a word of hers
-    13: Refused,  # apiVersionNotSupported: her Viber is too old
-    14: Refused,  # incompatibleWithVersion: our fields ask for more than `API_LEVEL`
-    15: Refused,  # publicAccountNotAuthorized: for this call
-    16: Refused,  # inchatReplyMessageNotAllowed
-    17: Refused,  # publicAccountIsNotInline
-    18: Refused,  # noPublicChat
-    19: Refused,  # cannotSendBroadcast
-    20: Refused,  # broadcastNotAllowed
-    21: Refused,  # unsupportedCountry
-    22: Unpaid,  # paymentUnsupported
-    23: Unpaid,  # freeMessagesExceeded
-    24: Unpaid,  # noBalance
-}
-
-
-def verdict(answer: Answer) -> SendError | None:
-    """The one table: what may be done after an answer of Viber's; None when it took the call."""
-    if answer.status == 429:
-        return Throttled(_seconds(answer.retry_after), everywhere=True)
-    told = _object(answer.body)
-    status = told.get("status") if told is not None else None
-    if answer.status != 200 or type(status) is not int:
-        return Unknown()  # lost in between, or not Viber's word
-    if status == 0:
-        return None
-    kind = _STATUS.get(status, Unsent)
-    return Throttled(TOO_MANY_SECONDS) if kind is Throttled else kind()
-
-
-def _object(body: bytes) -> dict[str, Any] | None:
-    try:
-        told = json.loads(body.decode())
-    except (ValueError, RecursionError):
-        return None
-    return told if isinstance(told, dict) else None
-
-
-def _seconds(told: str | None) -> float:
-    try:
-        return min(max(1.0, float(told or "")), 86400.0)
-    except ValueError:
-        return TOO_MANY_SECONDS
-
-
 class _Welcome:
-    """An arrival that waits for the screen which answers it."""
+    """An arrival that waits for the screen which answers it.
+
+    Found by her address when that screen is shown, and by the delivery when it comes again.
+    """
 
     def __init__(self, settled: asyncio.Future[None]) -> None:
         self._settled = settled
@@ -194,14 +120,12 @@ class _Welcome:
         return Reply(503 if self.failed or not self._settled.done() else 200)
 
 
-# --- the channel -----------------------------------------------------------------------------
-
-
 class ViberChannel:
     """One bot of Viber's as a channel, and what its operator asks of it."""
 
     name = "viber"
     limits = LIMITS
+    signature = SIGNATURE
 
     def __init__(
         self,
@@ -216,15 +140,14 @@ class ViberChannel:
         in each language, in the cover's words, at most 28 characters. `webhook` is where Viber
         is to call us.
         """
-        self.events: Counter[str] = Counter()
+        self._notes = Notes(EventLog(self.name))
+        self.events = self._notes.events
         self.reached = True
         self.webhook = webhook
-        self._token, self._api, self._now = token, api.rstrip("/"), now
+        self._token, self._now = token, now
+        self._api = ViberApi(token, api, self._notes)
         self._names, self._links = names, links
-        self._http = Http()
-        self._gate: Gate | None = None
         self._intake: Intake | None = None
-        self._withdrawn = asyncio.Event()
         self._deliveries = Deliveries()
         self._arriving: dict[Address, _Welcome] = {}
         self._welcomes: OrderedDict[str, _Welcome] = OrderedDict()
@@ -235,7 +158,7 @@ class ViberChannel:
         self._intake = intake
         looking = asyncio.create_task(self._look_at_account())
         try:
-            await self._withdrawn.wait()
+            await self._api.withdrawn.wait()
         finally:
             self._intake = None
             looking.cancel()
@@ -247,13 +170,13 @@ class ViberChannel:
         fields = self.fields(message)
         welcome = self._arriving.get(address)
         if message.cover and welcome is not None and not welcome.body.done():
-            welcome.body.set_result(_encoded(fields))
+            welcome.body.set_result(encoded(fields))
             return WELCOME
         lane = lane_of(message) if message.window else Lane.CASE
         if message.audio is not None and (clip := self._clip(message)) is not None:
             with suppress(Refused, Unknown):  # her text does not depend on it
-                await self._send(address, clip, lane)
-        return await self._send(address, fields, lane)
+                await self._api.send(address, clip, lane)
+        return await self._api.send(address, fields, lane)
 
     async def remove(self, address: Address, handles: Sequence[Handle]) -> None:
         """Viber lets nobody remove what was sent."""
@@ -263,25 +186,17 @@ class ViberChannel:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.close()
+        await self._api.close()
 
     # --- what the operator asks --------------------------------------------------------------
 
     async def set_webhook(self) -> None:
         """Tell Viber where to call. It calls at once: we must be listening. Raises `SendError`."""
-        asked = {
-            "url": self.webhook,
-            "event_types": EVENTS,
-            "send_name": False,
-            "send_photo": False,
-        }
-        await self._call("set_webhook", asked)
+        await self._api.set_webhook(self.webhook)
 
     async def account(self) -> Mapping[str, Any]:
-        """What Viber says of the bot; who its administrators are is left out."""
-        told = await self._call("get_account_info", {})
-        shown = ("name", "uri", "webhook", "event_types", "subscribers_count")
-        return {key: told[key] for key in shown if key in told}
+        """What Viber says of the bot. Raises `SendError`."""
+        return await self._api.account()
 
     # --- out ---------------------------------------------------------------------------------
 
@@ -319,69 +234,23 @@ class ViberChannel:
     def _tracked(self, message: Outgoing) -> str | None:
         return payload.pack(message.position, self._now()) if message.position else None
 
-    async def _send(self, address: Address, fields: dict[str, Any], lane: Lane) -> Handle:
-        if self._gate is None:
-            self._gate = Gate(asyncio.get_running_loop().time, RATES)
-        await self._gate.enter(address, lane)
-        try:
-            told = await self._call("send_message", {"receiver": address, **fields})
-        except Throttled as throttled:
-            seconds, everywhere = throttled.seconds, throttled.everywhere
-        else:
-            if told.get("billing_status") == _CHARGED:
-                self._note("message_charged")
-            return str(told.get("message_token", ""))
-        if everywhere:  # else it is about her alone, and over as soon as she does anything
-            everywhere = self._gate.pause(address, seconds).everywhere
-        raise Throttled(seconds, everywhere)
-
-    async def _call(self, method: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """One call of the API: its answer, or a verdict with no cause attached."""
-        body = _encoded(fields)
-        try:
-            answer = await self._http.post_json(
-                f"{self._api}/pa/{method}",
-                body,
-                {"X-Viber-Auth-Token": self._token},
-                connect=CONNECT_SECONDS,
-                read=READ_SECONDS,
-            )
-        except NothingLeft:
-            failure: SendError = Unsent()
-        except AnswerLost:
-            failure = Unknown()
-        else:
-            refusal = verdict(answer)
-            if refusal is None:
-                return _object(answer.body) or {}
-            failure = refusal
-        self._heed(failure)
-        raise failure
-
-    def _heed(self, failure: SendError) -> None:
-        """What stops us all is told at once."""
-        if isinstance(failure, Unauthorised):
-            self._withdrawn.set()
-        elif isinstance(failure, Unpaid):
-            self._alarm("send_unpaid")
-        elif isinstance(failure, WebhookMissing):
-            self._alarm("webhook_elsewhere")
-
     async def _look_at_account(self) -> None:
         """Now and each hour: is the token good, and does Viber call us and nobody else?"""
-        backoff = Backoff(lambda: 1.0, first=5, most=600)
+        backoff, misses = Backoff(random, first=5, most=600), 0
         while True:
             try:
                 account = await self.account()
             except SendError:
-                self.reached = False
-                self._note("poll_failed")
+                misses += 1
+                self.reached = self.reached and misses < MISSES
+                self._notes.note("account_unknown")
                 await asyncio.sleep(backoff.next())
                 continue
             backoff.reset()
+            misses = 0
             self.reached = account.get("webhook") == self.webhook
             if not self.reached:
-                self._alarm("webhook_elsewhere")
+                self._notes.alarm("webhook_elsewhere")
             await asyncio.sleep(LOOK_SECONDS if self.reached else LOOK_AGAIN_SECONDS)
 
     # --- in ------------------------------------------------------------------------------------
@@ -392,7 +261,7 @@ class ViberChannel:
             return self._refuse(403)
         if len(body) > MAX_CALLBACK:
             return self._refuse(413)
-        told = _object(body)
+        told = read_object(body)
         if told is None:
             return self._refuse(400)
         intake = self._intake
@@ -416,13 +285,13 @@ class ViberChannel:
             case EventType.UNSUBSCRIBED:
                 return await self._leave(intake, told)
             case EventType.FAILED:
-                token = _text_of(told["message_token"])
+                token = _token(told["message_token"])
                 intake.undelivered(self.name, _address(told["user_id"]), token)
-                self._note("send_failed")
+                self._notes.note("send_failed")
             case EventType.WEBHOOK | EventType.SUBSCRIBED | EventType.DELIVERED | EventType.SEEN:
                 pass
             case _:
-                self._note("unknown_event")
+                self._notes.note("unknown_event")
         return Reply(200)
 
     async def _settle(self, intake: Intake, incoming: Incoming) -> Reply:
@@ -431,9 +300,9 @@ class ViberChannel:
 
     async def _leave(self, intake: Intake, told: dict[str, Any]) -> Reply:
         """She left. Brought late, or once more, it would undo her coming back."""
-        address, key = _address(told["user_id"]), _text_of(told["message_token"])
+        address, key = _address(told["user_id"]), _token(told["message_token"])
         left = _moment(told.get("timestamp")) or self._now()
-        if self._now() - left > OLD or left < self._newest.get(address, left):
+        if self._now() - left > LEFT_TOO_LONG_AGO or left < self._newest.get(address, left):
             return Reply(200)
         kept = await self._deliveries.once(key, lambda: intake.blocked(self.name, address))
         return Reply(200 if kept else 503)
@@ -447,7 +316,7 @@ class ViberChannel:
         request = ViberConversationStartedRequest().from_dict(bare)
         address, key, code = (
             _address(request.user.id),
-            _text_of(told["message_token"]),
+            _token(told["message_token"]),
             request.context,
         )
         started = Started(code if isinstance(code, str) and is_code(code) else None)
@@ -473,10 +342,9 @@ class ViberChannel:
         sender = _id(told["sender"])
         bare = {"timestamp": None, **told, "sender": sender, "message": message}
         request = ViberMessageRequest().from_dict(bare)
-        address, key = _address(request.sender.id), _text_of(request.message_token)
+        address, key = _address(request.sender.id), _token(request.message_token)
         said = _moment(request.timestamp)
-        if said is not None:
-            _keep(self._newest, address, max(said, self._newest.get(address, said)))
+        self._heard(address, said)
         prompt = is_recent(said, self._now(), LATE)
         tracked = request.message.tracking_data
         event = self._event(request, told["message"]["type"], prompt)
@@ -488,37 +356,31 @@ class ViberChannel:
             address,
             event,
             key,
-            position=here if self._is_fresh(tracked) else None,
+            position=here if payload.is_fresh(tracked, self._now()) else None,
             languages=(here.language,) if here is not None else (),
         )
+
+    def _heard(self, address: Address, said: datetime | None) -> None:
+        """When she wrote last, so that her leaving before that is not told too late."""
+        if said is not None:
+            _keep(self._newest, address, max(said, self._newest.get(address, said)))
 
     def _event(self, request: ViberMessageRequest, kind: str, prompt: bool) -> Event:
         message = request.message
         if isinstance(message, KeyboardMessage):
             return Sent(_KINDS.get(kind, MediaKind.OTHER), prompt)
-        words = plain(_text(message.text if kind == MessageType.TEXT else message.media))
+        words = plain(_words(message.text if kind == MessageType.TEXT else message.media))
         if self._links.is_page(words):  # she reads on our page now: nothing stays open here
             language = self._links.language_of(words) or SOURCE_LANGUAGE
             return Tapped(Position(language, HIDE))
         if payload.stamp(words) is not None:
-            return Tapped(payload.unpack(words), prompt and self._is_fresh(words))
+            return Tapped(payload.unpack(words), prompt and payload.is_fresh(words, self._now()))
+        # A silent tap that is not ours comes from an old or a foreign button.
         return Tapped(None) if request.silent is True else Typed(words, prompt)
 
-    def _is_fresh(self, packed: str) -> bool:
-        made = payload.stamp(packed)
-        return made is not None and -_EARLY <= self._now() - made <= FRESH
-
     def _refuse(self, status: int) -> Reply:
-        self._note("update_dropped")
+        self._notes.note("update_dropped")
         return Reply(status)
-
-    def _note(self, code: str) -> None:
-        self.events[code] += 1
-        _log.event(code)
-
-    def _alarm(self, code: str) -> None:
-        self.events[code] += 1
-        _log.alarm(code)
 
 
 def unformatted(text: str) -> str:
@@ -537,14 +399,6 @@ def unformatted(text: str) -> str:
     return shown if len(shown.encode("utf-16-le", "surrogatepass")) <= 2 * MAX_TEXT else text
 
 
-def _encoded(fields: Mapping[str, Any]) -> bytes:
-    """As it goes out; Cyrillic is not escaped, or it would be three times as long."""
-    body = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
-    if len(body) > MAX_BYTES:
-        raise Refused
-    return body
-
-
 def _keep(kept: OrderedDict[str, T], key: str, value: T) -> None:
     """Remember, and forget the oldest."""
     kept[key] = value
@@ -557,7 +411,7 @@ def _id(user: dict[str, Any]) -> dict[str, Any]:
     return {"id": user["id"]}
 
 
-def _text(told: object) -> str:
+def _words(told: object) -> str:
     if not isinstance(told, str) or not told:
         raise TypeError
     return told
@@ -565,12 +419,12 @@ def _text(told: object) -> str:
 
 def _address(told: object) -> Address:
     """An id that can be sent and sealed. Raises `ValueError` for halves of characters in it."""
-    address = _text(told)
+    address = _words(told)
     address.encode()
     return address
 
 
-def _text_of(token: object) -> str:
+def _token(token: object) -> str:
     if type(token) is not int and not isinstance(token, str):
         raise TypeError
     return str(token)

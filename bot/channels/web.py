@@ -31,7 +31,6 @@ LIMITS = Limits(
     text=4096,
     window=2000,
     buttons=12,
-    columns=1,
     label=64,
     payload=64,
     picture=True,

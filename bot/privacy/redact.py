@@ -50,6 +50,7 @@ EVENTS = frozenset(
         "send_unpaid",
         "message_charged",
         "unauthorised",
+        "account_unknown",
         "webhook_elsewhere",
         "window_dropped",
         # cases, desk, storage

@@ -11,7 +11,6 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
@@ -42,9 +41,7 @@ if TYPE_CHECKING:
     from bot.web.app import WebParts
 
 EXIT_SITE = "page.exit_site"
-FRESH = timedelta(minutes=30)
 HEARTBEAT = 15.0
-_EARLY = timedelta(minutes=2)  # a stamp from the future is no stamp of ours
 _HIDE_DIGIT = "9"
 _ERROR_MARKS = (HOME, DANGER, HIDE)
 
@@ -153,8 +150,7 @@ class Chat:
         return Tapped(payload.unpack(tapped), self._is_fresh(tapped)), here
 
     def _is_fresh(self, packed: str) -> bool:
-        made = payload.stamp(packed)
-        return made is not None and -_EARLY <= self._parts.now() - made <= FRESH
+        return payload.is_fresh(packed, self._parts.now())
 
     def _hides(self, event: Event) -> bool:
         match event:

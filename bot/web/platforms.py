@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from bot.channels.base import Webhook
     from bot.web.app import WebParts
 
-SIGNATURE = {"viber": "x-viber-content-signature"}
-"""The header that signs a call, by channel."""
+_KEPT = {"Cache-Control": "private, max-age=3600", "Content-Disposition": "inline"}
 
 
 def platform_routes(parts: WebParts) -> list[BaseRoute]:
@@ -31,12 +30,9 @@ def platform_routes(parts: WebParts) -> list[BaseRoute]:
     return [*hooks, Route(f"{MEDIA}{{file}}", medium, methods=["GET", "HEAD"])]
 
 
-_KEPT = {"Cache-Control": "private, max-age=3600", "Content-Disposition": "inline"}
-
-
 def _webhook(name: str, hook: Webhook) -> Route:
     async def receive(request: Request) -> Response:
-        reply = await hook.receive(await request.body(), request.headers.get(SIGNATURE[name], ""))
+        reply = await hook.receive(await request.body(), request.headers.get(hook.signature, ""))
         kind = "application/json" if reply.body else None
         return Response(reply.body, reply.status, media_type=kind)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.channels import chats, viber
+from bot.channels import chats, viber_api
 from bot.channels.pace import Rates
 
 
@@ -11,4 +11,4 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """The platforms' pace is tested elsewhere; here it would only be waited for."""
     fast = Rates(1e6, 1e6, 1e6, 1e6)
     monkeypatch.setattr(chats, "RATES", fast)
-    monkeypatch.setattr(viber, "RATES", fast)
+    monkeypatch.setattr(viber_api, "RATES", fast)

@@ -20,9 +20,9 @@ from tests.standins.viber import ViberStandIn
 PATIENCE = 20.0
 _QUICK = """
 import sys
-from bot.channels import chats, viber
+from bot.channels import chats, viber_api
 from bot.channels.pace import Rates
-chats.RATES = viber.RATES = Rates(1e6, 1e6, 1e6, 1e6)
+chats.RATES = viber_api.RATES = Rates(1e6, 1e6, 1e6, 1e6)
 from bot.cli import main
 sys.argv = ["phen", "run"]
 main()

@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.channels import viber
+from bot.channels import deliveries
 from bot.storage.records import MessageState
 from bot.windows import Timing, Who
 from dialogs.model import Position
@@ -67,7 +67,8 @@ async def _is_left_alone(server: ViberStandIn, woman: ViberWoman) -> bool:
 
 def _replies(woman: ViberWoman) -> list[str]:
     """What a consultant said to her, in its order."""
-    return [text.split(":\n", 1)[1] for text in _came(woman) if text.startswith("Мария:\n")]
+    by = "\n\n— Мария"
+    return [text.removesuffix(by) for text in _came(woman) if text.endswith(by)]
 
 
 async def _hears(woman: ViberWoman, *replies: str) -> bool:
@@ -277,7 +278,7 @@ async def test_what_she_wrote_in_her_case_is_kept_however_late_it_comes(tmp_path
 async def test_database_locked_is_not_acknowledged_and_is_taken_once_when_it_is_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(viber, "SETTLE_SECONDS", 1.0)
+    monkeypatch.setattr(deliveries, "SETTLE_SECONDS", 1.0)
     async with running_line(tmp_path) as line:
         line.viber.retry_after = [0.2] * 200
         reader = await in_a_case_on_viber(line)

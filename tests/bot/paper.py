@@ -22,7 +22,7 @@ from bot.texts import Texts, open_content
 from bot.windows import Timing, Who
 from dialogs.model import START, Content, Event, MediaKind, Position, Sent, Started, Tapped, Typed
 
-LIMITS = Limits(4000, 1024, 100, 4, 64, 64, True, True, 48, True, True)
+LIMITS = Limits(4000, 1024, 100, 64, 64, True, True, 48, True, True)
 LASTING = replace(LIMITS, edit=False, delete_hours=None, knows_edit_time=False, free_hours=24)
 HER = Who("paper", "1")
 

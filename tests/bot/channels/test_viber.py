@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.channels import viber as viber_of
+from bot.channels import viber_api
 from bot.channels.base import (
     Gone,
     Handle,
@@ -31,7 +32,8 @@ from bot.channels.base import (
 )
 from bot.channels.http import Answer
 from bot.channels.pace import Rates
-from bot.channels.viber import LIMITS, ViberChannel, WebhookMissing, unformatted, verdict
+from bot.channels.viber import LIMITS, ViberChannel, unformatted
+from bot.channels.viber_api import WebhookMissing, verdict
 from tests.bot.channels.telegram_line import MARKS, eventually, said, screen
 from tests.bot.channels.viber_line import NAMES, ViberLine, cover, door, on_phone, stamped, taken
 from tests.bot.web.fakes import NOW
@@ -185,8 +187,8 @@ async def test_a_hundred_unanswered_messages_stop_that_chat_and_no_other(
 async def test_an_answer_that_never_comes_is_unknown_and_others_flow(
     viber: ViberLine, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(viber_of, "READ_SECONDS", 0.8)
-    monkeypatch.setattr(viber_of, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(viber_api, "READ_SECONDS", 0.8)
+    monkeypatch.setattr(viber_api, "CONNECT_SECONDS", 0.3)
     viber.server.fail(Fault(kind))
     slow = asyncio.create_task(viber.shows(reader(viber), screen("а")))
     await eventually(viber.sent)
@@ -209,7 +211,7 @@ async def test_where_viber_is_not_reached_nothing_left(viber: ViberLine) -> None
 async def test_after_closing_nothing_is_sent_and_no_connection_is_open(viber: ViberLine) -> None:
     woman = reader(viber)
     await viber.shows(woman, screen("а"))
-    session = viber.channel._http._session
+    session = viber.channel._api._http._session
     await viber.channel.close()
     assert session is not None
     assert session.closed
@@ -260,8 +262,7 @@ async def test_the_webhook_is_set_without_names_and_photos(viber: ViberLine) -> 
     assert viber.server.called("set_webhook") == [
         {
             "url": f"{viber.url}/viber/webhook",
-            "event_types": ["delivered", "seen", "failed", "subscribed", "unsubscribed",
-                            "conversation_started"],
+            "event_types": ["failed", "conversation_started"],
             "send_name": False,
             "send_photo": False,
         }
@@ -331,7 +332,7 @@ async def test_viber_away_at_the_start_delays_nobody(viber: ViberLine) -> None:
     viber.server.fail(Fault("html", "get_account_info", status=502))
     channel = viber.make(TOKEN)
     running = asyncio.create_task(channel.run(viber.intake))
-    await eventually(lambda: channel.events["poll_failed"] == 1)
+    await eventually(lambda: channel.events["account_unknown"] == 1)
     body = json.dumps(viber.says(viber.server.woman(), "помощ")).encode()
     assert (await channel.receive(body, viber.server.sign(body))).status == 200
     assert not running.done()
@@ -559,7 +560,7 @@ async def test_cyrillic_goes_out_as_it_is(viber: ViberLine) -> None:
 async def test_hide_and_112_go_before_her_case_and_that_before_the_rest(
     viber: ViberLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(viber_of, "RATES", Rates(10, 1, 100, 100))
+    monkeypatch.setattr(viber_api, "RATES", Rates(10, 1, 100, 100))
     waiting = [
         asyncio.create_task(viber.shows(reader(viber), message))
         for message in (*(screen(f"{n}") for n in range(3)), said("Тук съм."),
@@ -574,7 +575,7 @@ async def test_hide_and_112_go_before_her_case_and_that_before_the_rest(
 async def test_hide_does_not_wait_for_the_pace_of_her_chat(
     viber: ViberLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(viber_of, "RATES", Rates(1000, 1000, 0.1, 1))
+    monkeypatch.setattr(viber_api, "RATES", Rates(1000, 1000, 0.1, 1))
     woman = reader(viber)
     await viber.shows(woman, screen("а"))
     async with asyncio.timeout(1):
@@ -588,9 +589,9 @@ async def test_nothing_of_her_and_no_token_is_in_any_log_or_error(
     viber: ViberLine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr(viber_of, "RATES", Rates(1e6, 1e6, 1e6, 1e6))
-    monkeypatch.setattr(viber_of, "READ_SECONDS", 0.2)
-    monkeypatch.setattr(viber_of, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(viber_api, "RATES", Rates(1e6, 1e6, 1e6, 1e6))
+    monkeypatch.setattr(viber_api, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(viber_api, "CONNECT_SECONDS", 0.2)
     viber.server.send_name = viber.server.send_photo = True
     viber.server.url_taps_reply = True
     woman, errors = reader(viber), []

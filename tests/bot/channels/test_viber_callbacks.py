@@ -13,7 +13,7 @@ import pytest
 from bot.channels import deliveries
 from bot.channels import viber as viber_of
 from bot.channels.base import Gone, Incoming, OutgoingButton
-from bot.channels.viber import OLD
+from bot.channels.viber import LEFT_TOO_LONG_AGO
 from dialogs import payload
 from dialogs.model import HIDE, MediaKind, Position, Sent, Started, Tapped, Typed
 from tests.bot.channels.telegram_line import eventually, said, screen
@@ -454,7 +454,7 @@ async def test_leaving_that_is_told_hours_later_does_not_undo_her_coming_back(
 ) -> None:
     woman = viber.server.woman(subscribed=True)
     told = viber.event("unsubscribed", user_id=woman.id)
-    viber.clock.time += OLD + timedelta(seconds=1)
+    viber.clock.time += LEFT_TOO_LONG_AGO + timedelta(seconds=1)
     assert (await viber.takes(told))[0] == 200
     assert viber.intake.gone == []
 

@@ -17,11 +17,11 @@ import pytest
 from starlette.applications import Starlette
 
 from bot.channels.base import Reply
-from bot.channels.viber import ViberChannel
+from bot.channels.viber import SIGNATURE, ViberChannel
 from bot.links import Links
 from bot.privacy.vault import Vault
 from bot.web.app import assemble
-from bot.web.platforms import SIGNATURE, platform_routes
+from bot.web.platforms import platform_routes
 from tests.bot.web.fakes import World
 from tests.standins.viber import TOKEN, ViberStandIn
 
@@ -42,7 +42,9 @@ class Platforms:
         self.viber: ViberChannel | None = None
         if api is not None:
             names = {"bg": "Дом"}
-            self.viber = ViberChannel(TOKEN, api, names, self.links, self.world.clock)
+            self.viber = ViberChannel(
+                TOKEN, api, names, self.links, f"{OURS}/viber/webhook", self.world.clock
+            )
         hooks = {} if self.viber is None else {self.viber.name: self.viber}
         self.parts = replace(self.world.parts, links=self.links, webhooks=hooks)
 
@@ -137,7 +139,7 @@ async def test_nothing_can_be_put_among_the_media(
 # --- the webhook -----------------------------------------------------------------------------
 
 BODY = json.dumps({"event": "webhook", "timestamp": 1, "message_token": 7}).encode()
-SIGNED = {SIGNATURE["viber"]: hmac.new(TOKEN.encode(), BODY, hashlib.sha256).hexdigest()}
+SIGNED = {SIGNATURE: hmac.new(TOKEN.encode(), BODY, hashlib.sha256).hexdigest()}
 
 
 async def test_where_viber_is_not_configured_there_is_no_webhook(
@@ -178,6 +180,8 @@ async def test_where_viber_is_configured_its_calls_are_taken_once_we_listen(
 class Welcoming:
     """A channel that answers a call with words of its own."""
 
+    signature = SIGNATURE
+
     def __init__(self) -> None:
         self.calls: list[tuple[bytes, str]] = []
 
@@ -193,7 +197,7 @@ async def test_the_webhook_hands_over_the_raw_body_and_gives_the_answer_back_as_
     platforms.parts = replace(platforms.parts, webhooks={"viber": hook})
     async with asking(platforms) as client:
         answer = await client.post(HOOK, content=b'{"a" : "\xd0\xb6"}\n', headers=SIGNED)
-    assert hook.calls == [(b'{"a" : "\xd0\xb6"}\n', SIGNED[SIGNATURE["viber"]])]
+    assert hook.calls == [(b'{"a" : "\xd0\xb6"}\n', SIGNED[SIGNATURE])]
     assert (answer.content, answer.headers["content-type"]) == (
         b'{"type":"text"}', "application/json",
     )  # fmt: skip

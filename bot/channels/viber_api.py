@@ -1,0 +1,203 @@
+"""Viber's REST calls: paced, and each answered or turned into a verdict of `base`.
+
+Knows no screen. Nothing here logs a call: its address, its words and the token stay inside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from bot.channels.base import (
+    Address,
+    Gone,
+    Handle,
+    Refused,
+    SendError,
+    Throttled,
+    Unauthorised,
+    Unknown,
+    Unpaid,
+    Unsent,
+)
+from bot.channels.http import Answer, AnswerLost, Http, NothingLeft
+from bot.channels.pace import Gate, Lane, Rates
+from bot.privacy.redact import EventLog
+
+RATES = Rates(per_second=48, burst=2, chat_per_second=4, chat_burst=8)
+"""Viber names 500 calls in ten seconds for broadcasts, and nothing for the rest."""
+MAX_BYTES = 30_000
+"""Of one call, as JSON."""
+EVENTS = ("failed", "conversation_started")
+"""What we ask Viber to tell beside her words and her leaving; when she reads is not our affair."""
+CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
+TOO_MANY_SECONDS = 60.0
+"""How long to wait where Viber says only that it was too much."""
+_CHARGED = 5
+
+
+class WebhookMissing(Unsent):
+    """No webhook is set; while there is none Viber takes no message."""
+
+
+_STATUS: Mapping[int, type[SendError]] = {
+    1: Refused,  # invalidUrl
+    2: Unauthorised,  # invalidAuthToken
+    3: Refused,  # badData
+    4: Refused,  # missingData
+    5: Gone,  # receiverNotRegistered: she has no Viber any more
+    6: Gone,  # receiverNotSubscribed: she left us
+    7: Unauthorised,  # publicAccountBlocked: the bot is, not she
+    8: Unauthorised,  # publicAccountNotFound
+    9: Unauthorised,  # publicAccountSuspended
+    10: WebhookMissing,
+    11: Refused,  # receiverNoSuitableDevice
+    12: Throttled,  # tooManyRequests: a hundred messages without a word of hers
+    13: Refused,  # apiVersionNotSupported: her Viber is too old
+    14: Refused,  # incompatibleWithVersion: our fields ask for more than `API_LEVEL`
+    15: Refused,  # publicAccountNotAuthorized: for this call
+    16: Refused,  # inchatReplyMessageNotAllowed
+    17: Refused,  # publicAccountIsNotInline
+    18: Refused,  # noPublicChat
+    19: Refused,  # cannotSendBroadcast
+    20: Refused,  # broadcastNotAllowed
+    21: Refused,  # unsupportedCountry
+    22: Unpaid,  # paymentUnsupported
+    23: Unpaid,  # freeMessagesExceeded
+    24: Unpaid,  # noBalance
+}
+
+
+def verdict(answer: Answer) -> SendError | None:
+    """The one table: what may be done after an answer of Viber's; None when it took the call."""
+    if answer.status == 429:
+        return Throttled(_seconds(answer.retry_after), everywhere=True)
+    told = read_object(answer.body)
+    status = told.get("status") if told is not None else None
+    if answer.status != 200 or type(status) is not int:
+        return Unknown()  # lost in between, or not Viber's word
+    if status == 0:
+        return None
+    kind = _STATUS.get(status, Unsent)
+    return Throttled(TOO_MANY_SECONDS) if kind is Throttled else kind()
+
+
+def read_object(body: bytes) -> dict[str, Any] | None:
+    """The JSON object in a body, or None where there is something else."""
+    try:
+        told = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict) else None
+
+
+def _seconds(told: str | None) -> float:
+    try:
+        return min(max(1.0, float(told or "")), 86400.0)
+    except ValueError:
+        return TOO_MANY_SECONDS
+
+
+def encoded(fields: Mapping[str, Any]) -> bytes:
+    """As it goes out; Cyrillic is not escaped, or it would be three times as long.
+
+    Raises `Refused` where Viber would not take so much.
+    """
+    body = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    if len(body) > MAX_BYTES:
+        raise Refused
+    return body
+
+
+class Notes:
+    """What happened, by code: in the log, and counted."""
+
+    def __init__(self, log: EventLog) -> None:
+        self.events: Counter[str] = Counter()
+        self._log = log
+
+    def note(self, code: str) -> None:
+        self.events[code] += 1
+        self._log.event(code)
+
+    def alarm(self, code: str) -> None:
+        """Somebody must do something about it."""
+        self.events[code] += 1
+        self._log.alarm(code)
+
+
+class ViberApi:
+    """The calls of one bot. `withdrawn` is set once Viber shuts the bot out."""
+
+    def __init__(self, token: str, base: str, notes: Notes) -> None:
+        self._token, self._base, self._notes = token, base.rstrip("/"), notes
+        self._http = Http()
+        self._gate: Gate | None = None
+        self.withdrawn = asyncio.Event()
+
+    async def send(self, address: Address, fields: Mapping[str, Any], lane: Lane) -> Handle:
+        """Send one message in its turn; Viber's token of it. Raises a `SendError`."""
+        if self._gate is None:
+            self._gate = Gate(asyncio.get_running_loop().time, RATES)
+        await self._gate.enter(address, lane)
+        try:
+            told = await self._call("send_message", {"receiver": address, **fields})
+        except Throttled as throttled:
+            seconds, everywhere = throttled.seconds, throttled.everywhere
+        else:
+            if told.get("billing_status") == _CHARGED:
+                self._notes.note("message_charged")
+            return str(told.get("message_token", ""))
+        if everywhere:  # else it is about her alone, and over as soon as she does anything
+            everywhere = self._gate.pause(address, seconds).everywhere
+        raise Throttled(seconds, everywhere)
+
+    async def set_webhook(self, url: str) -> None:
+        """Tell Viber where to call. It calls at once: we must be listening. Raises `SendError`."""
+        nothing_of_hers = {"send_name": False, "send_photo": False}
+        await self._call("set_webhook", {"url": url, "event_types": EVENTS, **nothing_of_hers})
+
+    async def account(self) -> Mapping[str, Any]:
+        """What Viber says of the bot; who its administrators are is left out."""
+        told = await self._call("get_account_info", {})
+        shown = ("name", "uri", "webhook", "event_types", "subscribers_count")
+        return {key: told[key] for key in shown if key in told}
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.close()
+
+    async def _call(self, method: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """One call: its answer, or a verdict with no cause attached."""
+        body = encoded(fields)
+        try:
+            answer = await self._http.post_json(
+                f"{self._base}/pa/{method}",
+                body,
+                {"X-Viber-Auth-Token": self._token},
+                connect=CONNECT_SECONDS,
+                read=READ_SECONDS,
+            )
+        except NothingLeft:
+            failure: SendError = Unsent()
+        except AnswerLost:
+            failure = Unknown()
+        else:
+            refusal = verdict(answer)
+            if refusal is None:
+                return read_object(answer.body) or {}
+            failure = refusal
+        self._heed(failure)
+        raise failure
+
+    def _heed(self, failure: SendError) -> None:
+        """What stops us all is told at once."""
+        if isinstance(failure, Unauthorised):
+            self.withdrawn.set()
+        elif isinstance(failure, Unpaid):
+            self._notes.alarm("send_unpaid")
+        elif isinstance(failure, WebhookMissing):
+            self._notes.alarm("webhook_elsewhere")
