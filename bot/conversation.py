@@ -7,9 +7,10 @@ window and her chat follow.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, assert_never
 from zoneinfo import ZoneInfo
@@ -65,6 +66,9 @@ _STORES = (NodeKind.OPEN_CASE, NodeKind.END_CASE, NodeKind.FORGET)
 _OUR_FAULT = (LookupError, ValueError, TypeError, AttributeError, AssertionError, VaultError)
 """What fails once fails always: handed over again it would only stand in the way of others."""
 
+_Deliveries = OrderedDict[tuple[str, str], None]
+"""Deliveries by channel and key, the oldest first."""
+
 log = EventLog("conversation")
 
 
@@ -110,7 +114,8 @@ class Conversation:
         self._now = now
         self._lines: dict[Who, _Line] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._handled: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._handled: _Deliveries = OrderedDict()
+        self._apologised: _Deliveries = OrderedDict()
 
     # --- the intake's protocol ---------------------------------------------------------------
 
@@ -138,16 +143,18 @@ class Conversation:
         self._windows.left(who)
         self._spawn(self._absent(who))
 
-    def blocked(self, channel: str, address: str) -> asyncio.Future[None]:
+    def blocked(
+        self, channel: str, address: str, at: datetime | None = None
+    ) -> asyncio.Future[None]:
         """She shut the line out: nothing of her is kept or sent."""
         who = Who(channel, address)
         self._windows.left(who)
         self._windows.touch(who)
-        return self._spawn(self._forget_surely(who))
+        return self._spawn(self._forget_surely(who, at))
 
-    def undelivered(self, channel: str, address: str, handle: Handle) -> None:
+    def undelivered(self, channel: str, address: str, handle: Handle) -> asyncio.Future[None]:
         """The platform took a message and could not bring it: the desk sees that."""
-        self._spawn(self._delivery.undelivered(Who(channel, address), handle))
+        return self._spawn(self._delivery.undelivered(Who(channel, address), handle))
 
     def here(self, channel: str, address: str) -> None:
         """Her page is open, on her case or beside it: what was held may be sent."""
@@ -239,7 +246,8 @@ class Conversation:
                 await self._once(who, incoming)
             except Exception as error:  # one message's fault never ends her line
                 log.failed("not_handled", error)
-                self._apologise(who, incoming)
+                if not incoming.overtaken and self._is_new(self._apologised, incoming):
+                    self._apologise(who, incoming)
                 self._give_back(settled, error)
             else:
                 if not settled.done():
@@ -281,16 +289,25 @@ class Conversation:
                 log.failed("not_handled", error)
 
     async def _once(self, who: Who, incoming: Incoming) -> None:
-        delivery = (incoming.channel, incoming.key)
-        if delivery in self._handled and self._opens_a_door(incoming):
+        if (incoming.channel, incoming.key) in self._handled and self._opens_a_door(incoming):
             return
         await self._handle(who, incoming)
-        self._handled[delivery] = None
-        if len(self._handled) > REMEMBERED:
-            self._handled.popitem(last=False)
+        self._is_new(self._handled, incoming)
+
+    @staticmethod
+    def _is_new(known: _Deliveries, incoming: Incoming) -> bool:
+        """Whether this delivery was not among the known ones; now it is."""
+        delivery = (incoming.channel, incoming.key)
+        is_new = delivery not in known
+        known[delivery] = None
+        if len(known) > REMEMBERED:
+            known.popitem(last=False)
+        return is_new
 
     async def _handle(self, who: Who, incoming: Incoming) -> None:
         """Normalise, step, commit, send."""
+        if incoming.overtaken:
+            return await self._catch_up(who, incoming)
         if incoming.handle is not None:
             self._windows.heard(who, incoming.handle)  # hide takes it along from now on
         case = await self._case_she_writes_in(who, incoming)
@@ -301,6 +318,33 @@ class Conversation:
             self._windows.remove(who, [incoming.handle])
         for effect in step.effects:
             await self._act(who, incoming, case, effect, step.position.language)
+
+    async def _catch_up(self, who: Who, incoming: Incoming) -> None:
+        """Keep what she did before something that is handled already, and show nothing of it."""
+        if isinstance(incoming.event, Started):
+            return
+        case = await self._case_she_writes_in(who, incoming)
+        here = self._where(who, incoming, case)
+        event = replace(incoming.event, fresh=True)
+        for effect in engine.step(self._today(who), here, event).effects:
+            with contextlib.suppress(CaseClosed):
+                await self._keep(who, incoming, case, effect)
+
+    async def _keep(self, who: Who, incoming: Incoming, case: Case | None, effect: Effect) -> None:
+        match effect:
+            case Relay(text) if case is not None:
+                await self._handover.relay(case, text, incoming.key, None)
+            case Decline(text) if case is not None:
+                await self._handover.decline(case, text, incoming.key, None)
+            case OpenCase(language, topic, place):
+                await self._handover.open_case(who, language, topic, place)
+                await self._absent(who)
+            case EndCase():
+                await self._handover.end(who)
+                self._windows.case_over(who)
+            case ForgetEverything():
+                await self._handover.forget(who)
+                self._windows.case_over(who)
 
     def _step(self, who: Who, here: Position, incoming: Incoming, case: Case | None) -> Step:
         """One step of the dialog; what she writes into a case that has ended is told so."""
@@ -478,10 +522,13 @@ class Conversation:
         if incoming.handle is not None:
             self._windows.remove(who, [incoming.handle])
 
-    async def _forget_surely(self, who: Who) -> None:
-        """Delete all about her, however long the database is away."""
+    async def _forget_surely(self, who: Who, at: datetime | None) -> None:
+        """Delete all about her, however long the database is away; not what she began since."""
         while True:
             try:
+                case = await self._handover.case_of(who)
+                if at is not None and case is not None and case.opened_at > at:
+                    return
                 await self._handover.forget(who)
             except Exception as error:
                 log.failed("not_stored", error)

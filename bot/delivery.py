@@ -103,6 +103,7 @@ class Delivery:
             return _keep(self._lost, (who, handle), None)
         if await self._store.not_delivered(message_id):
             self._changes.notify()
+        self._taken.pop((who, handle), None)  # told again, it would undo that it was sent again
 
     async def drain(self) -> None:
         """Return when the sends under way are settled."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ PAGE_MINUTES = 10
 MEDIA_HOURS = 1
 """How long after its hour a medium's address still gives it."""
 PAGE, MEDIA = "/r/", "/m/"
+_CODE = re.compile(r"[A-Za-z0-9_-]*")
 _KINDS = {".png": "image/png", ".mp3": "audio/mpeg", ".m4a": "audio/mp4"}
 _PLACE = ("links", "page", "position")
 
@@ -66,8 +68,9 @@ class Links:
         return payload.unpack(packed)
 
     def is_page(self, text: str) -> bool:
-        """Whether this is the address of a page of ours: a platform tells us that she opened it."""
-        return text.startswith(f"{self._base}{PAGE}")
+        """Whether this is such an address, whole: so a platform tells us that she opened it."""
+        prefix = f"{self._base}{PAGE}"
+        return text.startswith(prefix) and _CODE.fullmatch(text, len(prefix)) is not None
 
     def language_of(self, url: str) -> str | None:
         """The language of the page that an address opened, however old."""

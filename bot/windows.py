@@ -8,6 +8,7 @@ not wait for a call that hangs.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ from dialogs.model import START, Position
 MAX_CLOSED = 10_000
 """How many covered windows are remembered; older ones are found by sweeping."""
 
+COVER_SECONDS = 1.0
+"""How long a cover waits behind another call in a chat where it is a message of its own."""
 REPEAT = 5
 """How many times longer to wait before a message whose answer was lost is sent once more."""
 
@@ -75,6 +78,8 @@ class Window:
     idle: asyncio.TimerHandle | None = None
     line: deque[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=deque)
     worker: asyncio.Task[None] | None = None
+    bringing: Outgoing | None = None
+    turned: asyncio.Event = field(default_factory=asyncio.Event)  # she wants something else
 
 
 class Windows:
@@ -155,8 +160,11 @@ class Windows:
         if message.cover:
             window.closings += 1
         self.touch(who)
+        window.turned.set()
         if fresh:
             self._enqueue(who, window, lambda: self._bring(who, window))
+        if message.cover and self._lasting(who):
+            self._spawn(self._cover_beside(who, window, message))
 
     def touch(self, who: Who) -> None:
         """She is here: the idle clock starts anew."""
@@ -262,8 +270,13 @@ class Windows:
 
     def _drop_if_spent(self, who: Who, window: Window) -> None:
         """Forget a conversation of which nothing stands in a chat."""
-        keeps = self._channels[who.channel].limits.keeps_window
-        stands = window.handle is not None if keeps else window.in_case and window.open
+        limits = self._channels[who.channel].limits
+        if limits.lasting:
+            stands = window.open  # what lies in the chat is nobody's to remove
+        elif limits.keeps_window:
+            stands = window.handle is not None
+        else:
+            stands = window.in_case and window.open
         if not (stands or window.lost) and _is_spent(window) and self._windows.get(who) is window:
             del self._windows[who]
 
@@ -328,6 +341,7 @@ class Windows:
         """Bring the newest wish to the platform; one that cannot be sent in time is dropped."""
         while (message := window.wanted) is not None and not self._expired(who, window, 0):
             moves = window.moves
+            window.bringing = message
             try:
                 handle = await self._channels[who.channel].show(who.address, message, window.handle)
             except (Throttled, Unsent, Unknown) as error:
@@ -339,6 +353,8 @@ class Windows:
                     raise
             else:
                 self._landed(who, window, message, handle, moved=window.moves != moves)
+            finally:
+                window.bringing = None
 
     def _landed(
         self, who: Who, window: Window, message: Outgoing, handle: Handle, *, moved: bool
@@ -371,8 +387,27 @@ class Windows:
         pause = error.seconds if isinstance(error, Throttled) else self._timing.retry
         if isinstance(error, Unknown) and self._lasting(who):
             pause *= REPEAT  # it may stand there already, and would stand there twice
-        if window.wanted is message and not self._expired(who, window, pause):
-            await asyncio.sleep(pause)
+        if window.wanted is not message or self._expired(who, window, pause):
+            return
+        window.turned.clear()
+        if isinstance(error, Throttled):  # whatever she wants, it must wait
+            return await asyncio.sleep(pause)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(window.turned.wait(), pause)
+
+    async def _cover_beside(self, who: Who, window: Window, message: Outgoing) -> None:
+        """A cover that has to be sent goes beside a call that hangs, not behind it."""
+        await asyncio.sleep(COVER_SECONDS)
+        hangs = window.bringing is None or not window.bringing.cover
+        if window.wanted is not message or not hangs:
+            return
+        window.wanted = None  # from here on it is brought here
+        try:
+            window.handle = await self._channels[who.channel].show(who.address, message, None)
+        except SendError:
+            if window.wanted is None and not window.open:  # in its turn it is tried again
+                window.wanted = message
+                self._enqueue(who, window, lambda: self._bring(who, window))
 
     def _expired(self, who: Who, window: Window, pause: float) -> bool:
         """Whether the wish is too old to be brought after `pause` seconds; then it is dropped.

@@ -104,6 +104,7 @@ class Incoming:
     window: Handle | None = None  # the message whose button she tapped
     position: Position | None = None  # where she is, on channels whose page says it
     languages: tuple[Language, ...] = ()
+    overtaken: bool = False  # what she did after it was handled before: nothing is shown any more
 
 
 class Intake(Protocol):
@@ -122,15 +123,21 @@ class Intake(Protocol):
         """She closed the page: whatever comes next is held."""
         ...
 
-    def blocked(self, channel: str, address: Address) -> asyncio.Future[None]:
+    def blocked(
+        self, channel: str, address: Address, at: datetime | None = None
+    ) -> asyncio.Future[None]:
         """She blocked the line: all that is kept of her is deleted, and nothing is sent.
 
-        The future is done when it is deleted.
+        Unless she has come back since `at` and opened a case. The future is done when it is
+        deleted.
         """
         ...
 
-    def undelivered(self, channel: str, address: Address, handle: Handle) -> None:
-        """A message that the platform had taken did not reach her after all."""
+    def undelivered(self, channel: str, address: Address, handle: Handle) -> asyncio.Future[None]:
+        """A message that the platform had taken did not reach her after all.
+
+        The future is done when the desk can see that; it fails when that could not be kept.
+        """
         ...
 
 

@@ -85,6 +85,7 @@ LOOK_SECONDS, LOOK_AGAIN_SECONDS = 3600.0, 60.0
 MOST_KEPT = 1000
 LEFT_TOO_LONG_AGO = timedelta(hours=2)
 """Viber brings again for about an hour; what is older than this was kept by somebody."""
+STRANGER_LATE = timedelta(minutes=5)
 WELCOME: Handle = "welcome"
 _HAIR_SPACE = "\u200a"
 _ADDRESSES = re.compile(r"((?:https?://|www\.)\S+)")
@@ -285,9 +286,7 @@ class ViberChannel:
             case EventType.UNSUBSCRIBED:
                 return await self._leave(intake, told)
             case EventType.FAILED:
-                token = _token(told["message_token"])
-                intake.undelivered(self.name, _address(told["user_id"]), token)
-                self._notes.note("send_failed")
+                return await self._fail(intake, told)
             case EventType.WEBHOOK | EventType.SUBSCRIBED | EventType.DELIVERED | EventType.SEEN:
                 pass
             case _:
@@ -304,7 +303,16 @@ class ViberChannel:
         left = _moment(told.get("timestamp")) or self._now()
         if self._now() - left > LEFT_TOO_LONG_AGO or left < self._newest.get(address, left):
             return Reply(200)
-        kept = await self._deliveries.once(key, lambda: intake.blocked(self.name, address))
+        kept = await self._deliveries.once(key, lambda: intake.blocked(self.name, address, left))
+        return Reply(200 if kept else 503)
+
+    async def _fail(self, intake: Intake, told: dict[str, Any]) -> Reply:
+        """What Viber took did not arrive; told twice, it would undo that it was sent again."""
+        address, token = _address(told["user_id"]), _token(told["message_token"])
+        self._notes.note("send_failed")
+        kept = await self._deliveries.once(
+            f"failed {token}", lambda: intake.undelivered(self.name, address, token)
+        )
         return Reply(200 if kept else 503)
 
     async def _welcome(self, intake: Intake, told: dict[str, Any]) -> Reply:
@@ -314,17 +322,17 @@ class ViberChannel:
         """
         bare = {"timestamp": None, "type": None, **told, "user": _id(told["user"])}
         request = ViberConversationStartedRequest().from_dict(bare)
-        address, key, code = (
-            _address(request.user.id),
-            _token(told["message_token"]),
-            request.context,
-        )
+        address, key = _address(request.user.id), _token(told["message_token"])
+        if self._is_over(address, _moment(request.timestamp)):
+            return Reply(200)
+        code = request.context
         started = Started(code if isinstance(code, str) and is_code(code) else None)
         incoming = Incoming(self.name, address, started, key)
         if request.subscribed is True:
             return await self._settle(intake, incoming)
-        known = self._welcomes.get(key)
+        known = self._welcomes.get(key) or self._arriving.get(address)
         if known is not None and not known.failed:
+            _keep(self._welcomes, key, known)
             return await known.reply()
         welcome = self._arriving[address] = _Welcome(intake.accept(incoming))
         _keep(self._welcomes, key, welcome)
@@ -333,6 +341,17 @@ class ViberChannel:
         finally:
             if self._arriving.get(address) is welcome:
                 del self._arriving[address]
+
+    def _is_over(self, address: Address, opened: datetime | None) -> bool:
+        """Whether her opening the chat is told too late to be answered with a cover.
+
+        Of a stranger's we may learn some minutes later; what a woman did since is not covered.
+        """
+        newest = self._newest.get(address)
+        if opened is None:
+            return newest is not None
+        late = self._now() - opened > (LATE if newest is not None else STRANGER_LATE)
+        return late or (newest is not None and opened < newest)
 
     def _read(self, told: dict[str, Any]) -> Incoming:
         """A message of hers, without her name and without what cannot be needed."""
@@ -344,21 +363,29 @@ class ViberChannel:
         request = ViberMessageRequest().from_dict(bare)
         address, key = _address(request.sender.id), _token(request.message_token)
         said = _moment(request.timestamp)
+        overtaken = self._is_overtaken(address, said)
         self._heard(address, said)
-        prompt = is_recent(said, self._now(), LATE)
+        prompt = is_recent(said, self._now(), LATE) and not overtaken
         tracked = request.message.tracking_data
         event = self._event(request, told["message"]["type"], prompt)
         if isinstance(event, Tapped) or not isinstance(tracked, str):
-            return Incoming(self.name, address, event, key)
+            return Incoming(self.name, address, event, key, overtaken=overtaken)
         here = payload.unpack(tracked)
+        stands = prompt and payload.is_fresh(tracked, self._now())
         return Incoming(
             self.name,
             address,
             event,
             key,
-            position=here if payload.is_fresh(tracked, self._now()) else None,
+            position=here if stands else None,
             languages=(here.language,) if here is not None else (),
+            overtaken=overtaken,
         )
+
+    def _is_overtaken(self, address: Address, said: datetime | None) -> bool:
+        """Whether something she did later was handled before: Viber brings again in any order."""
+        newest = self._newest.get(address)
+        return newest is not None and (said is None or said < newest)
 
     def _heard(self, address: Address, said: datetime | None) -> None:
         """When she wrote last, so that her leaving before that is not told too late."""
@@ -379,7 +406,7 @@ class ViberChannel:
         return Tapped(None) if request.silent is True else Typed(words, prompt)
 
     def _refuse(self, status: int) -> Reply:
-        self._notes.note("update_dropped")
+        self._notes.seldom("update_dropped")  # whoever calls us must not fill the log
         return Reply(status)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -36,6 +37,7 @@ EVENTS = ("failed", "conversation_started")
 CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
 TOO_MANY_SECONDS = 60.0
 """How long to wait where Viber says only that it was too much."""
+SELDOM_SECONDS = 60.0
 _CHARGED = 5
 
 
@@ -118,10 +120,19 @@ class Notes:
     def __init__(self, log: EventLog) -> None:
         self.events: Counter[str] = Counter()
         self._log = log
+        self._logged: dict[str, float] = {}
 
     def note(self, code: str) -> None:
         self.events[code] += 1
         self._log.event(code)
+
+    def seldom(self, code: str) -> None:
+        """Counted each time, and in the log once a minute."""
+        self.events[code] += 1
+        now = time.monotonic()
+        if now - self._logged.get(code, -SELDOM_SECONDS) >= SELDOM_SECONDS:
+            self._logged[code] = now
+            self._log.event(code)
 
     def alarm(self, code: str) -> None:
         """Somebody must do something about it."""

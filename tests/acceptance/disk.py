@@ -40,3 +40,8 @@ def database_files(program: Program) -> dict[str, str]:
         for path in sorted(program.data.glob("phen.db*"))
         if not path.name.endswith("-shm")
     }
+
+
+def connected(folder: Path) -> sqlite3.Connection:
+    """Somebody else's connection to a line's database."""
+    return sqlite3.connect(folder / "phen.db", isolation_level=None, check_same_thread=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,7 @@ from bot.storage.records import MessageState
 from bot.windows import Timing, Who
 from dialogs.model import Position
 from tests.acceptance.consultant import at_the_desk
-from tests.acceptance.disk import database_files, files
+from tests.acceptance.disk import connected, database_files, files
 from tests.acceptance.program import a_program_on_viber
 from tests.acceptance.reader import CONTENT, HIDDEN_UNDER, ViberReader
 from tests.acceptance.steps import (
@@ -286,7 +285,7 @@ async def test_database_locked_is_not_acknowledged_and_is_taken_once_when_it_is_
         await reader.sees(say("notice.claimed"))
         other = ViberReader(line.viber.woman(), "bg")
         await other.opens()
-        with closing(_connected(tmp_path)) as thief:
+        with closing(connected(tmp_path)) as thief:
             await asyncio.to_thread(thief.execute, "BEGIN EXCLUSIVE")
             delivery = reader.woman.types("помощ")
             await asyncio.sleep(0.2)
@@ -312,7 +311,7 @@ async def test_112_and_hide_answer_her_while_her_own_words_wait_for_the_database
         reader = await in_a_case_on_viber(line)
         woman = reader.woman
         # She does not wait for her words' receipt, nor does Viber for her taps.
-        with closing(_connected(tmp_path)) as thief:
+        with closing(connected(tmp_path)) as thief:
             await asyncio.to_thread(thief.execute, "BEGIN EXCLUSIVE")
             woman.types("помощ")
             woman.line = asyncio.Lock()
@@ -323,11 +322,6 @@ async def test_112_and_hide_answer_her_while_her_own_words_wait_for_the_database
             await woman.sees(say(CONTENT.nodes[HIDDEN_UNDER[0]].text), timeout=4)
             thief.rollback()
         await line.viber.settled()
-
-
-def _connected(folder: Path) -> sqlite3.Connection:
-    """Somebody else's connection."""
-    return sqlite3.connect(folder / "phen.db", isolation_level=None, check_same_thread=False)
 
 
 async def test_she_leaves_and_nothing_of_her_is_kept_or_sent(tmp_path: Path) -> None:

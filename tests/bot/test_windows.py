@@ -15,6 +15,7 @@ from bot import windows as windows_of
 from bot.channels.base import (
     Gone,
     Handle,
+    Outgoing,
     Refused,
     SendError,
     Throttled,
@@ -22,7 +23,6 @@ from bot.channels.base import (
     Unsent,
 )
 from bot.windows import REPEAT, Covered, Timing, Who, Windows
-from dialogs.model import START
 from tests.bot.paper import LastingPaper, PaperChannel, cover, page, said, until
 
 QUICK = Timing(idle=60, give_up=0.3, cover_give_up=5, retry=0.01)
@@ -502,19 +502,74 @@ async def test_what_landed_in_a_lasting_chat_while_she_hid_counts_as_sent(lastin
     assert len(lasting.kept[HER]) == 1
 
 
-async def test_who_left_a_lasting_chat_is_nowhere_and_no_clock_runs_for_her() -> None:
+async def test_who_left_a_lasting_chat_is_forgotten_and_no_clock_runs_for_her() -> None:
     async with a_world(Timing(idle=0.05), LastingPaper()) as world:
         world.windows.show(HER, page("case", in_case=True))
         await world.windows.settled()
         world.windows.left(HER)
-        window = world.windows.get(HER)
-        assert window is not None
-        assert window.position is not None
-        assert (window.position.node, window.position.language) == (START, "bg")
-        assert window.position.answers == ()
-        assert window.idle is None
-        assert not window.open
+        assert world.windows.get(HER) is None
+        await asyncio.sleep(0.1)
         assert world.idle == []
+
+
+async def test_the_cover_in_a_lasting_chat_does_not_wait_behind_a_call_that_hangs(
+    lasting: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows_of, "COVER_SECONDS", 0.05)
+    lasting.windows.show(HER, page("case", in_case=True))
+    await lasting.windows.settled()
+    real, hangs = lasting.channel.show, asyncio.Event()
+
+    async def show(address: str, message: Outgoing, window: str | None) -> str:
+        if not message.cover:
+            await hangs.wait()
+        return await real(address, message, window)
+
+    monkeypatch.setattr(lasting.channel, "show", show)
+    lasting.windows.show(HER, page("under way"))
+    await asyncio.sleep(0)
+    lasting.windows.show(HER, cover())
+    await until(lambda: lasting.channel.chat() == ["case", "cover"])
+    hangs.set()
+    await lasting.windows.settled()
+    assert lasting.channel.chat().count("cover") == 1
+
+
+async def test_a_cover_that_hangs_is_not_sent_twice(
+    lasting: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows_of, "COVER_SECONDS", 0.05)
+    lasting.windows.show(HER, page("case"))
+    await lasting.windows.settled()
+    lasting.channel.lock = asyncio.Event()
+    lasting.windows.show(HER, cover())
+    await asyncio.sleep(0.2)
+    lasting.channel.lock.set()
+    await lasting.windows.settled()
+    assert lasting.channel.chat() == ["case", "cover"]
+
+
+async def test_a_cover_refused_beside_the_line_is_brought_in_its_turn(
+    lasting: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows_of, "COVER_SECONDS", 0.05)
+    real, hangs, faults = lasting.channel.show, asyncio.Event(), [Unsent()]
+
+    async def show(address: str, message: Outgoing, window: str | None) -> str:
+        if message.cover and faults:
+            raise faults.pop()
+        if not message.cover:
+            await hangs.wait()
+        return await real(address, message, window)
+
+    monkeypatch.setattr(lasting.channel, "show", show)
+    lasting.windows.show(HER, page("under way"))
+    await asyncio.sleep(0)
+    lasting.windows.show(HER, cover())
+    await until(lambda: not faults)
+    hangs.set()
+    await lasting.windows.settled()
+    assert lasting.channel.chat() == ["under way", "cover"]
 
 
 async def test_who_writes_again_into_a_chat_she_had_left_starts_its_clock_anew() -> None:

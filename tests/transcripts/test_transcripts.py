@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.channels import chats, viber
+from bot.channels import chats, viber_api
 from bot.channels.pace import Rates
 from bot.texts import open_content
 from tests.line import running_line
@@ -24,7 +24,7 @@ def _she_taps_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """The platforms' pace for one chat is tested with it; here nobody waits for it."""
     fast = Rates(1e6, 1e6, 1e6, 1e6)
     monkeypatch.setattr(chats, "RATES", fast)
-    monkeypatch.setattr(viber, "RATES", fast)
+    monkeypatch.setattr(viber_api, "RATES", fast)
 
 
 @asynccontextmanager

@@ -54,6 +54,13 @@ class MediaIds:
         self.ids[channel, digest] = media_id
 
 
+def done() -> asyncio.Future[None]:
+    """Something that is kept already."""
+    kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    kept.set_result(None)
+    return kept
+
+
 @dataclass
 class RecordingIntake:
     """Keeps what it is given; `keep` decides what becomes of each."""
@@ -71,11 +78,11 @@ class RecordingIntake:
     def left(self, channel: str, address: str) -> None:
         """A page is closed; here is none."""
 
-    def blocked(self, channel: str, address: str) -> asyncio.Future[None]:
+    def blocked(
+        self, channel: str, address: str, at: datetime | None = None
+    ) -> asyncio.Future[None]:
         self.gone.append(address)
-        deleted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        deleted.set_result(None)
-        return deleted
+        return done()
 
     async def receives(self, count: int = 1, timeout: float = 3.0) -> list[Incoming]:
         """All that came, once there are `count` of them."""

@@ -473,7 +473,7 @@ async def test_leaving_is_acknowledged_once_all_is_deleted(
 ) -> None:
     monkeypatch.setattr(deliveries, "SETTLE_SECONDS", 0.1)
     deleted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    monkeypatch.setattr(viber.intake, "blocked", lambda channel, address: deleted)
+    monkeypatch.setattr(viber.intake, "blocked", lambda channel, address, at: deleted)
     told = viber.event("unsubscribed", user_id=viber.server.woman(subscribed=True).id)
     assert (await viber.takes(told))[0] == 503
     deleted.set_result(None)

@@ -23,7 +23,7 @@ from bot.privacy.vault import Vault
 from bot.web.platforms import platform_routes
 from dialogs import payload
 from dialogs.model import Position
-from tests.bot.channels.telegram_line import MARKS, RecordingIntake, draw, eventually
+from tests.bot.channels.telegram_line import MARKS, RecordingIntake, done, draw, eventually
 from tests.bot.web.fakes import Clock
 from tests.standins.viber import Callback, ViberStandIn
 from tests.standins.viber_woman import ViberWoman
@@ -39,8 +39,9 @@ class ViberIntake(RecordingIntake):
 
     failed: list[tuple[str, Handle]] = field(default_factory=list)
 
-    def undelivered(self, channel: str, address: str, handle: Handle) -> None:
+    def undelivered(self, channel: str, address: str, handle: Handle) -> asyncio.Future[None]:
         self.failed.append((address, handle))
+        return done()
 
 
 @dataclass
