@@ -404,7 +404,8 @@ class Windows:
         window.wanted = None  # from here on it is brought here
         try:
             window.handle = await self._channels[who.channel].show(who.address, message, None)
-        except SendError:
+        except Exception as error:  # whatever it was, a cover is not given up
+            log.failed("send_dropped", error)
             if window.wanted is None and not window.open:  # in its turn it is tried again
                 window.wanted = message
                 self._enqueue(who, window, lambda: self._bring(who, window))

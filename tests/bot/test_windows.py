@@ -549,11 +549,12 @@ async def test_a_cover_that_hangs_is_not_sent_twice(
     assert lasting.channel.chat() == ["case", "cover"]
 
 
+@pytest.mark.parametrize("fault", [Unsent(), ValueError()], ids=["unsent", "a fault of ours"])
 async def test_a_cover_refused_beside_the_line_is_brought_in_its_turn(
-    lasting: World, monkeypatch: pytest.MonkeyPatch
+    lasting: World, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     monkeypatch.setattr(windows_of, "COVER_SECONDS", 0.05)
-    real, hangs, faults = lasting.channel.show, asyncio.Event(), [Unsent()]
+    real, hangs, faults = lasting.channel.show, asyncio.Event(), [fault]
 
     async def show(address: str, message: Outgoing, window: str | None) -> str:
         if message.cover and faults:
