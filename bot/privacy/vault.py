@@ -120,11 +120,21 @@ class Vault:
 
     def seal_text(self, case_key: bytes, table: str, column: str, row: str, text: str) -> bytes:
         """Seal a text of a case for exactly one place, padded to steps of 256 bytes."""
-        return _seal(case_key, _place(table, column, row), _pad(text.encode()))
+        return self.seal_bytes(case_key, table, column, row, text.encode())
 
     def unseal_text(self, case_key: bytes, table: str, column: str, row: str, sealed: bytes) -> str:
         """Open a text of a case; `Tampered` if it was sealed for another place."""
-        return _unpad(_unseal(case_key, _place(table, column, row), sealed)).decode()
+        return self.unseal_bytes(case_key, table, column, row, sealed).decode()
+
+    def seal_bytes(self, case_key: bytes, table: str, column: str, row: str, plain: bytes) -> bytes:
+        """Like `seal_text`, for a photo or a voice of a case."""
+        return _seal(case_key, _place(table, column, row), _pad(plain))
+
+    def unseal_bytes(
+        self, case_key: bytes, table: str, column: str, row: str, sealed: bytes
+    ) -> bytes:
+        """Like `unseal_text`, for a photo or a voice of a case."""
+        return _unpad(_unseal(case_key, _place(table, column, row), sealed))
 
     # --- the keys of the days ----------------------------------------------------------------
 

@@ -6,17 +6,18 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, exists, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.lifecycle import Act, target
 from bot.privacy.retention import whole_hour
-from bot.storage.messages import Messages
+from bot.storage.handing import Handing, count_unanswered
 from bot.storage.part import CASES, OPEN, new_id
-from bot.storage.records import Case, CaseState, StaffState
-from bot.storage.tables import audit, cases, handles, messages, outbox, staff
+from bot.storage.records import Blocked, Case, CaseState, Nudge
+from bot.storage.tables import audit, cases, handles, messages, outbox
 
 
-class Cases(Messages):
+class Cases(Handing):
     """Opens, claims, reads and closes cases; each method is one transaction."""
 
     # --- a case ------------------------------------------------------------------------------
@@ -29,17 +30,23 @@ class Cases(Messages):
         topic: str | None,
         place: str | None,
         alias: str,
+        nudge: Nudge | None = None,
     ) -> Case:
-        """Open a case for this address, or return the one that is open.
+        """Open a case for this address, or return the one that is open. Raises `Blocked`.
 
-        She is present from the start. An alias that another kept case has gets a number.
+        She is present from the start, and it rings at once. An alias that another kept case
+        has gets a number.
         """
         index = self._index(channel, address)
         async with self._database.write() as connection:
             mine = CASES.where(cases.c.address_index == index, OPEN)
             row = (await connection.execute(mine)).one_or_none()
             if row is None:
-                await self._insert_case(connection, channel, address, language, topic, place, alias)
+                if await self._is_blocked(connection, index):
+                    raise Blocked
+                await self._insert_case(
+                    connection, channel, address, language, topic, place, alias, nudge
+                )
                 row = (await connection.execute(mine)).one()
             return self._case(row)
 
@@ -52,6 +59,7 @@ class Cases(Messages):
         topic: str | None,
         place: str | None,
         alias: str,
+        nudge: Nudge | None,
     ) -> None:
         case_id, now = new_id(), self._now()
         name, wrapped = self._vault.new_case_key(self._today(), case_id)
@@ -82,6 +90,10 @@ class Cases(Messages):
                 told=0,
                 looked=0,
                 last_number=0,
+                bell_round=0,
+                bell_at=now,
+                nudge_hours=nudge.hours if nudge else None,
+                nudge_words=nudge.words if nudge else None,
             )
         )
 
@@ -137,30 +149,17 @@ class Cases(Messages):
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else (row.channel, self._address(case_id, row.address))
 
-    async def claim(self, case_id: str, staff_id: str) -> bool:
-        """Give a waiting case to an active member of staff; False if somebody has it."""
-        active = exists().where(staff.c.id == staff_id, staff.c.state == StaffState.ACTIVE)
-        return await self._change(
-            cases.update()
-            .where(cases.c.id == case_id, cases.c.state == CaseState.WAITING, active)
-            .values(state=CaseState.CLAIMED, claimed_by=staff_id, claimed_at=self._now())
-        )
-
     async def set_present(self, case_id: str, present: bool) -> None:
         """Whether her window is open now: only then is anything sent."""
-        await self._change(cases.update().where(cases.c.id == case_id).values(present=present))
+        absent = {"absent_since": None, "nudged_at": None}
+        since = absent if present else {"absent_since": self._now()}
+        change = cases.update().where(cases.c.id == case_id)
+        await self._change(change.values(present=present, **since))
 
     async def nobody_present(self) -> None:
         """At the start: no window is known to be open."""
-        await self._change(cases.update().values(present=False))
-
-    async def looked(self, case_id: str, staff_id: str) -> None:
-        """The consultant who has the case has read all that stands in it."""
-        await self._change(
-            cases.update()
-            .where(cases.c.id == case_id, cases.c.claimed_by == staff_id)
-            .values(looked=cases.c.last_number)
-        )
+        since = {"absent_since": func.coalesce(cases.c.absent_since, self._now())}
+        await self._change(cases.update().values(present=False, **since))
 
     async def told(self, case_id: str, stage: int) -> None:
         """She has had that waiting message."""
@@ -182,6 +181,7 @@ class Cases(Messages):
             if notice is not None:
                 await self._append_notice(connection, row, notice, cause)
             await self._rewrap(connection, row, self._vault.day_key(self._today()))
+            await count_unanswered(connection, row, self._now())
             await self._close(connection, case_id)
             return self._case((await connection.execute(CASES.where(cases.c.id == case_id))).one())
 
@@ -189,7 +189,14 @@ class Cases(Messages):
         await connection.execute(
             cases.update()
             .where(cases.c.id == case_id)
-            .values(state=CaseState.CLOSED, closed_at=self._now())
+            .values(
+                state=target(Act.CLOSE),
+                closed_at=self._now(),
+                bell_at=None,
+                passed_at=None,
+                nudged_at=None,
+                absent_since=None,
+            )
         )
         await _blur(connection, case_id, self._now())
 
@@ -203,23 +210,6 @@ class Cases(Messages):
                 await connection.execute(outbox.delete().where(outbox.c.case_id == case_id))
                 await self._close(connection, case_id)
         return len(lost)
-
-    # --- helpers -----------------------------------------------------------------------------
-
-    async def _first(self, query: Select[Any]) -> Case | None:
-        async with self._database.read() as connection:
-            row = (await connection.execute(query.limit(1))).one_or_none()
-        return None if row is None else self._case(row)
-
-    async def _all(self, query: Select[Any], blank: bool = False) -> list[Case]:
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query)).all()
-        return [self._case(row, blank) for row in rows]
-
-    async def _change(self, statement: Any) -> bool:
-        async with self._database.write() as connection:
-            changed = await connection.execute(statement)
-        return bool(changed.rowcount)
 
 
 async def _free_alias(connection: AsyncConnection, alias: str) -> str:

@@ -5,19 +5,22 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.privacy.retention import Cutoffs, whole_hour
 from bot.privacy.vault import day_of
+from bot.storage.handing import count_unanswered
 from bot.storage.outbox import Handles
 from bot.storage.part import OPEN, log
 from bot.storage.records import CaseState, Purged, StaffState
 from bot.storage.tables import (
     audit,
+    blocks,
     cases,
     failed_logins,
     handles,
+    media,
     messages,
     outbox,
     sessions,
@@ -50,6 +53,8 @@ class Erasure(Handles):
             mine = cases.c.address_index == self._index(channel, address)
             rows = (await connection.execute(select(cases).where(mine))).all()
             if rows:
+                for row in rows:
+                    await count_unanswered(connection, row, self._now())
                 await _delete_cases(connection, [row.id for row in rows])
                 await self._free_keys(connection, {row.day_key for row in rows} - {None})
                 await connection.execute(
@@ -102,6 +107,8 @@ class Erasure(Handles):
 
 async def _delete_cases(connection: AsyncConnection, ids: list[str]) -> int:
     """Cases with all that hangs on them. The audit forgets which case it spoke of."""
+    await _delete_media(connection, ids)
+    await connection.execute(blocks.delete().where(blocks.c.case_id.in_(ids)))
     for table in (outbox, handles, messages):
         await connection.execute(table.delete().where(table.c.case_id.in_(ids)))
     spoke = audit.c.case_id.in_(ids)
@@ -113,16 +120,30 @@ async def _delete_cases(connection: AsyncConnection, ids: list[str]) -> int:
     return len(ids)
 
 
+async def _delete_media(connection: AsyncConnection, ids: list[str]) -> None:
+    of_cases = select(messages.c.id).where(messages.c.case_id.in_(ids))
+    await connection.execute(media.delete().where(media.c.message_id.in_(of_cases)))
+
+
 async def _delete_texts(connection: AsyncConnection, cutoffs: Cutoffs) -> int:
     """What was said in the cases that were closed on the last day, or before; and their keys."""
     day_after = (cutoffs.last_day + timedelta(days=1)).isoformat()
     over = cases.c.state == CaseState.CLOSED, cases.c.day_key < day_after
     ids = (await connection.execute(select(cases.c.id).where(*over))).scalars().all()
+    await _delete_media(connection, list(ids))
     for table in (outbox, messages):
         await connection.execute(table.delete().where(table.c.case_id.in_(ids)))
     nothing = {"topic": None, "place": None, "wrapped_key": None, "day_key": None}
     await connection.execute(cases.update().where(cases.c.id.in_(ids)).values(**nothing))
     return len(ids)
+
+
+def _spoken_of() -> Any:
+    """A removed account of which something that is kept still speaks."""
+    return or_(
+        exists().where(cases.c.claimed_by == staff.c.id),
+        exists().where(messages.c.staff_id == staff.c.id),
+    )
 
 
 async def _delete_old(connection: AsyncConnection, cutoffs: Cutoffs) -> dict[str, int]:
@@ -136,6 +157,8 @@ async def _delete_old(connection: AsyncConnection, cutoffs: Cutoffs) -> dict[str
         "sessions": (sessions, (sessions.c.expires_at <= cutoffs.now,)),
         "invites": (staff, uninvited),
         "failed_logins": (failed_logins, (failed_logins.c.at <= cutoffs.failed_logins,)),
+        "blocks": (blocks, (blocks.c.case_id.is_(None), blocks.c.until <= cutoffs.now)),
+        "removed": (staff, (staff.c.state == StaffState.REMOVED, ~_spoken_of())),
     }
     gone = {"cases": await _delete_cases(connection, list(old_cases))}
     for name, (table, which) in conditions.items():

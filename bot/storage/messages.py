@@ -2,52 +2,90 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.privacy.vault import KeyDestroyed
-from bot.storage.part import CASES, Part, new_id
+from bot.storage.figures import ANSWERED, bucket_of, count
+from bot.storage.media import MediaPart
+from bot.storage.part import CASES, new_id
 from bot.storage.records import (
     Author,
+    Blocked,
     CaseClosed,
     CaseMessage,
     CaseState,
+    Medium,
     MessageState,
     NotYours,
     StaffState,
+    What,
 )
-from bot.storage.tables import cases, messages, outbox, staff
+from bot.storage.tables import cases, handles, messages, outbox, staff
+
+UNREAD = timedelta(minutes=2)
+"""After so long her unread words ring for the consultant who has her case."""
 
 
-class Messages(Part):
+class Messages(MediaPart):
     """Keeps what she and the desk say, with the outbox row of what is for her."""
 
-    async def add_from_woman(self, case_id: str, text: str, key: str) -> CaseMessage | None:
-        """Keep her words. None: this delivery was kept before. Raises `CaseClosed`."""
+    async def add_from_woman(
+        self,
+        case_id: str,
+        text: str,
+        key: str,
+        *,
+        covered: bool = False,
+        medium: Medium | None = None,
+        handle: str | None = None,
+    ) -> CaseMessage | None:
+        """Keep her words, and a photo or voice with them. None: this delivery was kept before.
+
+        `covered`: her window was covered when they came. `handle`: what stands in her chat.
+        Raises `CaseClosed`, `Blocked`.
+        """
         async with self._database.write() as connection:
             row = await _locked(connection, case_id)
+            if await self._is_blocked(connection, row.address_index):
+                raise Blocked
             # By address, not by case: the same delivery must not come back in her next case.
             mark = self._vault.mac("delivery", "woman", row.address_index.hex(), key)
             if await _known(connection, mark) is not None:
                 return None
-            return await self._append(connection, row, Author.WOMAN, None, text, mark)
+            message = await self._append(
+                connection, row, Author.WOMAN, None, text, mark, covered=covered, medium=medium
+            )
+            if handle is not None:
+                await connection.execute(
+                    handles.insert().values(**self._sealed(row.id, handle, message.id))
+                )
+            return message
 
-    async def add_reply(self, case_id: str, staff_id: str, text: str, key: str) -> CaseMessage:
+    async def add_reply(
+        self, case_id: str, staff_id: str, text: str, key: str, medium: Medium | None = None
+    ) -> CaseMessage:
         """Keep a reply and its outbox row; the same key again gives the one that is kept.
 
         Raises `NotYours`, `CaseClosed`.
         """
-        return await self._add_from_desk(Author.CONSULTANT, case_id, staff_id, text, key)
+        return await self._add_from_desk(Author.CONSULTANT, case_id, staff_id, text, key, medium)
 
     async def add_note(self, case_id: str, staff_id: str, text: str, key: str) -> CaseMessage:
         """Keep an internal note, which is never sent. Raises `NotYours`, `CaseClosed`."""
         return await self._add_from_desk(Author.NOTE, case_id, staff_id, text, key)
 
     async def _add_from_desk(
-        self, author: Author, case_id: str, staff_id: str, text: str, key: str
+        self,
+        author: Author,
+        case_id: str,
+        staff_id: str,
+        text: str,
+        key: str,
+        medium: Medium | None = None,
     ) -> CaseMessage:
         async with self._database.write() as connection:
             row = await _locked(connection, case_id)
@@ -57,7 +95,15 @@ class Messages(Part):
             known = await _known(connection, mark)
             if known is not None:
                 return self._message(known, self._key(row))
-            return await self._append(connection, row, author, staff_id, text, mark)
+            if author is Author.CONSULTANT and not row.answered:
+                await self._count_answer(connection, row)
+            return await self._append(connection, row, author, staff_id, text, mark, medium=medium)
+
+    async def _count_answer(self, connection: AsyncConnection, row: Row[Any]) -> None:
+        """The first answer in a case: how long she waited goes into the month's figures."""
+        now = self._now()
+        await count(connection, now, ANSWERED, bucket_of(now - row.opened_at))
+        await connection.execute(cases.update().where(cases.c.id == row.id).values(answered=True))
 
     async def add_notice(self, case_id: str, text: str, cause: str) -> CaseMessage | None:
         """Keep a notice of the line and its outbox row. None: that cause had its notice."""
@@ -97,6 +143,9 @@ class Messages(Part):
         staff_id: str | None,
         text: str,
         mark: bytes,
+        *,
+        covered: bool = False,
+        medium: Medium | None = None,
     ) -> CaseMessage:
         """The next message of an open case, and its outbox row where it is for her."""
         if row.state == CaseState.CLOSED:
@@ -111,12 +160,17 @@ class Messages(Part):
             text=text,
             at=self._now(),
             state=MessageState.DUE if for_her else MessageState.KEPT,
+            covered=covered,
+            medium=medium.kind if medium else None,
         )
-        await self._insert_message(connection, message, self._key(row), mark)
+        key = self._key(row)
+        await self._insert_message(connection, message, key, mark)
+        if medium is not None:
+            await self._insert_medium(connection, message.id, key, medium)
         if for_her:
             await enqueue(connection, message.id, row.id, message.number, message.at)
         await connection.execute(
-            cases.update().where(cases.c.id == row.id).values(**_after(message))
+            cases.update().where(cases.c.id == row.id).values(**_after(message, row))
         )
         return message
 
@@ -135,6 +189,8 @@ class Messages(Part):
                 at=message.at,
                 state=message.state,
                 delivery_key=mark,
+                covered=message.covered,
+                medium=message.medium,
             )
         )
 
@@ -159,7 +215,12 @@ async def _active(connection: AsyncConnection, staff_id: str) -> bool:
 
 
 async def enqueue(
-    connection: AsyncConnection, message_id: str, case_id: str, number: int, due_at: datetime
+    connection: AsyncConnection,
+    message_id: str,
+    case_id: str,
+    number: int,
+    due_at: datetime,
+    what: What = What.SAY,
 ) -> None:
     """The outbox row of a message: from now on it is to be sent."""
     await connection.execute(
@@ -172,13 +233,23 @@ async def enqueue(
             sending=False,
             due_at=due_at,
             attempts=0,
+            what=what,
         )
     )
 
 
-def _after(message: CaseMessage) -> dict[str, Any]:
-    """What a message changes in its case. Notes and notices do not break a silence."""
+def _after(message: CaseMessage, row: Row[Any]) -> dict[str, Any]:
+    """What a message changes in its case. Notes and notices do not break a silence.
+
+    What she writes rings for the consultant who has her case, unless that is read before;
+    and who has just answered is rung for nothing.
+    """
     changed: dict[str, Any] = {"last_number": message.number}
+    if row.state == CaseState.CLAIMED and row.passed_at is None:
+        if message.author is Author.WOMAN and row.bell_at is None:
+            changed |= {"bell_at": message.at + UNREAD, "bell_round": 0}
+        elif message.author is Author.CONSULTANT:
+            changed |= {"bell_at": None}
     if message.author in (Author.WOMAN, Author.CONSULTANT):
         changed["last_at"] = message.at
     if message.author is Author.WOMAN:

@@ -14,10 +14,11 @@ from sqlalchemy import ColumnElement, Row, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.privacy.vault import KeyDestroyed, Tampered
+from bot.storage.media import MediaPart
 from bot.storage.messages import enqueue
-from bot.storage.part import Part, log, new_id
-from bot.storage.records import Due, MessageState
-from bot.storage.tables import cases, handles, messages, outbox
+from bot.storage.part import log
+from bot.storage.records import Due, MessageState, What
+from bot.storage.tables import cases, handles, media, messages, outbox
 
 _SETTLED = (MessageState.SENT, MessageState.UNKNOWN, MessageState.FAILED)
 _UNDECIDED = (MessageState.UNKNOWN, MessageState.FAILED)
@@ -29,7 +30,7 @@ _FIRST = ~exists().where(
 _PRESENT = exists().where(cases.c.id == outbox.c.case_id, cases.c.present)
 
 
-class Outbox(Part):
+class Outbox(MediaPart):
     """Says what is due, and settles it."""
 
     async def due(self, now: datetime, limit: int = 50) -> list[Due]:
@@ -41,6 +42,7 @@ class Outbox(Part):
             select(
                 outbox.c.id.label("outbox_id"),
                 outbox.c.attempts,
+                outbox.c.what,
                 messages,
                 cases.c.channel,
                 cases.c.language,
@@ -75,6 +77,7 @@ class Outbox(Part):
                 message=self._message(row, self._key(row)),
                 attempts=row.attempts,
                 ended=row.closed_at is not None,
+                what=What(row.what),
             )
         except (Tampered, KeyDestroyed):
             return None
@@ -141,24 +144,25 @@ class Outbox(Part):
     async def drop(self, message_id: str) -> bool:
         """The desk leaves a parked message as it is; False if it is not parked."""
         async with self._database.write() as connection:
+            await connection.execute(media.delete().where(media.c.message_id == message_id))
             return await _decide(connection, message_id, MessageState.DROPPED)
 
 
-class Handles(Part):
+class Handles(MediaPart):
     """The platform's ids of what stands in her chat, sealed, until it is removed."""
 
-    async def add_handles(self, case_id: str, new: Sequence[str]) -> None:
-        """Remember messages that will have to be removed; a case that is gone is no error."""
-        rows = [self._sealed(case_id, handle) for handle in new]
+    async def add_handles(
+        self, case_id: str, new: Sequence[str], message_id: str | None = None
+    ) -> None:
+        """Remember messages that will have to be removed; a case that is gone is no error.
+
+        `message_id`: of which message of the case they are, so that it can be mended there.
+        """
+        rows = [self._sealed(case_id, handle, message_id) for handle in new]
         async with self._database.write() as connection:
             known = select(cases.c.id).where(cases.c.id == case_id)
             if rows and (await connection.execute(known)).one_or_none():
                 await connection.execute(handles.insert(), rows)
-
-    def _sealed(self, case_id: str, handle: str) -> dict[str, Any]:
-        row = new_id()
-        sealed = self._vault.seal("handle", "handles", "handle", row, handle.encode())
-        return {"id": row, "case_id": case_id, "handle": sealed, "at": self._now()}
 
     async def kept_handles(self, channel: str, address: str) -> list[str]:
         """All handles of this address, oldest first."""
@@ -218,6 +222,8 @@ async def _settle(
     found = (await connection.execute(select(outbox.c.message_id).where(which))).scalars().all()
     await connection.execute(messages.update().where(messages.c.id.in_(found)).values(state=state))
     await connection.execute(outbox.delete().where(outbox.c.message_id.in_(found)))
+    if state is MessageState.SENT:  # a photo or a voice that has arrived is kept no longer
+        await connection.execute(media.delete().where(media.c.message_id.in_(found)))
     return len(found)
 
 

@@ -7,14 +7,22 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.privacy.redact import EventLog
 from bot.privacy.vault import KeyDestroyed, Vault, day_of
 from bot.storage.engine import Database
-from bot.storage.records import Author, Case, CaseMessage, CaseState, MessageState
-from bot.storage.tables import cases, messages
+from bot.storage.records import (
+    Author,
+    Case,
+    CaseMessage,
+    CaseState,
+    MediumKind,
+    MessageState,
+    Nudge,
+)
+from bot.storage.tables import blocks, cases, messages
 
 log = EventLog("store")
 
@@ -79,6 +87,9 @@ class Part:
             text=self._vault.unseal_text(key, "messages", "text", row.id, row.text),
             at=row.at,
             state=MessageState(row.state),
+            covered=row.covered,
+            edited=row.edited,
+            medium=MediumKind(row.medium) if row.medium else None,
         )
 
     def _case(self, row: Row[Any], blank: bool = False) -> Case:
@@ -103,6 +114,14 @@ class Part:
             told=row.told,
             unread=row.unread,
             held=row.held,
+            bell_round=row.bell_round,
+            bell_at=row.bell_at,
+            passed_at=row.passed_at,
+            answered=row.answered,
+            media_allowed=row.media_allowed,
+            nudge=Nudge(row.nudge_hours, row.nudge_words) if row.nudge_hours else None,
+            nudged_at=row.nudged_at,
+            absent_since=row.absent_since,
         )
 
     def _about(self, row: Row[Any]) -> tuple[str | None, str | None]:
@@ -115,6 +134,17 @@ class Part:
             for column, sealed in (("topic", row.topic), ("place", row.place))
         )
         return topic, place
+
+    # --- who is shut out ---------------------------------------------------------------------
+
+    async def _is_blocked(self, connection: AsyncConnection, index: bytes) -> bool:
+        """Whether nothing is taken from this address now."""
+        lasts = or_(
+            blocks.c.until > self._now(),
+            blocks.c.case_id.in_(select(cases.c.id).where(OPEN)),
+        )
+        query = select(blocks.c.address_index).where(blocks.c.address_index == index, lasts)
+        return (await connection.execute(query)).first() is not None
 
     # --- the keys of the days ----------------------------------------------------------------
 

@@ -6,11 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-
-class CaseState(StrEnum):
-    WAITING = "waiting"
-    CLAIMED = "claimed"
-    CLOSED = "closed"
+from bot.lifecycle import CaseState as CaseState
 
 
 class Author(StrEnum):
@@ -31,6 +27,19 @@ class MessageState(StrEnum):
     DROPPED = "dropped"  # the desk decided not to send it again
 
 
+class What(StrEnum):
+    """What an outbox row is to do with its message."""
+
+    SAY = "say"
+    CORRECT = "correct"  # it stands in her chat with its old words
+    TAKE_BACK = "take_back"  # it stands in her chat and shall not
+
+
+class MediumKind(StrEnum):
+    PHOTO = "photo"
+    VOICE = "voice"
+
+
 class Role(StrEnum):
     CONSULTANT = "consultant"
     STAFF = "staff"
@@ -41,6 +50,15 @@ class StaffState(StrEnum):
     INVITED = "invited"
     ACTIVE = "active"
     FROZEN = "frozen"
+    REMOVED = "removed"  # kept without name and credentials while something speaks of it
+
+
+@dataclass(frozen=True, slots=True)
+class Nudge:
+    """When and under which neutral words she lets us ring: ids of the content."""
+
+    hours: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +86,14 @@ class Case:
     told: int  # which waiting message she has had: 0, 1, 2
     unread: int  # her messages after the desk last looked
     held: int  # messages for her that wait to be sent
+    bell_round: int = 0  # how often it has rung since it began to wait
+    bell_at: datetime | None = None  # when it rings next; None: it does not
+    passed_at: datetime | None = None  # handed to a colleague who has not opened it yet
+    answered: bool = False  # a consultant has written to her
+    media_allowed: bool = False  # she agreed that photos and voice are taken
+    nudge: Nudge | None = None  # whether we may ring her; None: never
+    nudged_at: datetime | None = None  # since she was last here
+    absent_since: datetime | None = None  # None: present, or not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +108,17 @@ class CaseMessage:
     text: str
     at: datetime
     state: MessageState
+    covered: bool = False  # hers, and written while her window was covered: it may not be she
+    edited: bool = False
+    medium: MediumKind | None = None  # a photo or a voice belongs to it
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """A photo or a voice, without any metadata. `data` is JPEG, or Ogg with Opus."""
+
+    kind: MediumKind
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +136,8 @@ class Due:
     message: CaseMessage = field(repr=False)
     attempts: int
     ended: bool
+    what: What = What.SAY
+    handle: str | None = field(default=None, repr=False)  # under which it stands in her chat
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +148,45 @@ class StaffMember:
     roles: frozenset[Role]
     state: StaffState
     created_at: datetime
+    languages: frozenset[str] = frozenset({"bg"})
+    has_bell: bool = False  # her Telegram is linked to the desk's bot
+
+
+@dataclass(frozen=True, slots=True)
+class BellAddress:
+    """Where a consultant's bell rings: a chat of the desk's bot."""
+
+    staff_id: str
+    address: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An answer that is ready to be put into the box; nothing is sent by it."""
+
+    id: str
+    language: str
+    shortcut: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Nothing is taken from this address: until a moment, or (None) while the case lasts."""
+
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How fast the women of one month were answered, for the centre and never of one woman.
+
+    `answered` counts by the upper edge of the wait in seconds (None: longer than the last).
+    """
+
+    month: str  # 2026-11
+    answered: dict[int | None, int]
+    unanswered: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +220,8 @@ class Purged:
     sessions: int = 0
     invites: int = 0
     failed_logins: int = 0
+    blocks: int = 0
+    removed: int = 0  # accounts of which nothing speaks any more
     keys: int = 0
 
 
@@ -158,6 +238,22 @@ class CaseClosed(StoreError):
 
 class NotYours(StoreError):
     """The case is not hers, or her account is not active; nothing was stored."""
+
+
+class Blocked(StoreError):
+    """Nothing is taken from this address for now; nothing was stored."""
+
+
+class OtherCaseOpen(StoreError):
+    """She has another case open; it is not opened again."""
+
+
+class TextGone(StoreError):
+    """The text of the case is destroyed; it cannot be opened again."""
+
+
+class ShortcutTaken(StoreError):
+    """This language has an answer with that shortcut already."""
 
 
 class LoginTaken(StoreError):

@@ -9,17 +9,27 @@ from typing import Any
 from sqlalchemy import Row, func, or_, select
 
 from bot.privacy.retention import whole_hour
+from bot.storage.handing import waits_again
 from bot.storage.part import OPEN, Part, new_id
 from bot.storage.records import (
     AuditEntry,
-    CaseState,
+    BellAddress,
     Credentials,
     LoginTaken,
     Role,
     StaffMember,
     StaffState,
 )
-from bot.storage.tables import audit, cases, failed_logins, sessions, staff
+from bot.storage.tables import (
+    audit,
+    cases,
+    duty_days,
+    duty_shifts,
+    duty_weekly,
+    failed_logins,
+    sessions,
+    staff,
+)
 
 
 class Staff(Part):
@@ -34,9 +44,12 @@ class Staff(Part):
         roles: Iterable[Role],
         invite_hash: bytes,
         expires_at: datetime,
+        languages: Iterable[str] = ("bg",),
     ) -> StaffMember:
         """Invite somebody; the account is hers once she accepts. Raises `LoginTaken`."""
-        new = StaffMember(new_id(), login, alias, frozenset(roles), StaffState.INVITED, self._now())
+        spoken = frozenset(languages)
+        state, now = StaffState.INVITED, self._now()
+        new = StaffMember(new_id(), login, alias, frozenset(roles), state, now, spoken)
         async with self._database.write() as connection:
             query = select(staff.c.id).where(staff.c.login == login)
             if (await connection.execute(query)).first():
@@ -72,10 +85,110 @@ class Staff(Part):
         )
 
     async def all_staff(self) -> list[StaffMember]:
-        """Everybody, by login."""
+        """Everybody who was not removed, by login."""
+        query = select(staff).where(staff.c.state != StaffState.REMOVED).order_by(staff.c.login)
         async with self._database.read() as connection:
-            rows = (await connection.execute(select(staff).order_by(staff.c.login))).all()
+            rows = (await connection.execute(query)).all()
         return [_member(row) for row in rows]
+
+    async def change_staff(
+        self, staff_id: str, alias: str, roles: Iterable[Role], languages: Iterable[str]
+    ) -> bool:
+        """How she is shown, what she may do, what she speaks; False if there is no such account."""
+        return await self._update_staff(
+            staff.c.id == staff_id,
+            staff.c.state != StaffState.REMOVED,
+            alias=alias,
+            roles=",".join(sorted(roles)),
+            languages=",".join(sorted(languages)),
+        )
+
+    async def invite_again(self, staff_id: str, invite_hash: bytes, expires_at: datetime) -> bool:
+        """A new invitation for who has not accepted hers; False for everybody else."""
+        return await self._update_staff(
+            staff.c.id == staff_id,
+            staff.c.state == StaffState.INVITED,
+            invite_hash=invite_hash,
+            invite_expires_at=expires_at,
+        )
+
+    async def remove_staff(self, staff_id: str) -> None:
+        """Remove an account: her open cases wait for another, and her login is free again.
+
+        The row stays, without name and credentials, while something that is kept speaks of it.
+        """
+        await self.set_staff_state(staff_id, StaffState.REMOVED)
+        nothing = dict.fromkeys(
+            ("password_hash", "totp_secret", "invite_hash", "bell_address", "bell_index",
+             "bell_code_hash", "bell_code_expires_at")
+        )  # fmt: skip
+        await self._update_staff(
+            staff.c.id == staff_id, login=f"-{staff_id}", alias="", roles="", **nothing
+        )
+        async with self._database.write() as connection:
+            for table in (duty_weekly, duty_days, duty_shifts):
+                await connection.execute(table.delete().where(table.c.staff_id == staff_id))
+
+    # --- the bell ----------------------------------------------------------------------------
+
+    async def offer_bell(self, staff_id: str, code_hash: bytes, expires_at: datetime) -> None:
+        """A one-time code by which she links her Telegram; the one before counts no more."""
+        await self._update_staff(
+            staff.c.id == staff_id, bell_code_hash=code_hash, bell_code_expires_at=expires_at
+        )
+
+    async def link_bell(self, code_hash: bytes, address: str) -> StaffMember | None:
+        """Link this chat of the desk's bot to whose code it is; None if nobody's, or too late.
+
+        A chat belongs to one account: it leaves the one that it was linked to before.
+        """
+        index = self._vault.blind_index("desk", address)
+        query = select(staff).where(
+            staff.c.bell_code_hash == code_hash,
+            staff.c.bell_code_expires_at > self._now(),
+            staff.c.state == StaffState.ACTIVE,
+        )
+        async with self._database.write() as connection:
+            row = (await connection.execute(query)).one_or_none()
+            if row is None:
+                return None
+            sealed = self._vault.seal("address", "staff", "bell_address", row.id, address.encode())
+            unlinked = {"bell_address": None, "bell_index": None}
+            linked = {"bell_address": sealed, "bell_index": index}
+            spent = {"bell_code_hash": None, "bell_code_expires_at": None}
+            await connection.execute(
+                staff.update().where(staff.c.bell_index == index).values(**unlinked)
+            )
+            await connection.execute(
+                staff.update().where(staff.c.id == row.id).values(**linked, **spent)
+            )
+            return _member(
+                (await connection.execute(select(staff).where(staff.c.id == row.id))).one()
+            )
+
+    async def unlink_bell(self, staff_id: str) -> None:
+        """Her Telegram rings no more."""
+        await self._update_staff(staff.c.id == staff_id, bell_address=None, bell_index=None)
+
+    async def bells(self) -> list[BellAddress]:
+        """Where the bells of active accounts ring."""
+        query = select(staff.c.id, staff.c.bell_address).where(
+            staff.c.state == StaffState.ACTIVE, staff.c.bell_address.is_not(None)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        found = []
+        for row in rows:
+            opened = self._vault.unseal(
+                "address", "staff", "bell_address", row.id, row.bell_address
+            )
+            found.append(BellAddress(row.id, opened.decode()))
+        return found
+
+    async def staff_by_bell(self, address: str) -> StaffMember | None:
+        """Whose chat with the desk's bot this is, while her account is active."""
+        index = self._vault.blind_index("desk", address)
+        return await self._member(staff.c.bell_index == index, staff.c.state == StaffState.ACTIVE)
 
     async def accept_invite(self, staff_id: str, password_hash: str, totp_secret: str) -> bool:
         """Activate an invited account; False if it is not invited any more."""
@@ -109,9 +222,9 @@ class Staff(Part):
     async def set_staff_state(self, staff_id: str, state: StaffState) -> None:
         """Freeze or thaw an account.
 
-        Whoever is not active loses her sessions at once, and her open cases wait for another.
+        Whoever is not active loses her sessions at once, and her open cases wait, and ring,
+        for another.
         """
-        waits = {"state": CaseState.WAITING, "claimed_by": None, "claimed_at": None}
         async with self._database.write() as connection:
             await connection.execute(
                 staff.update().where(staff.c.id == staff_id).values(state=state)
@@ -119,7 +232,9 @@ class Staff(Part):
             if state is not StaffState.ACTIVE:
                 await connection.execute(sessions.delete().where(sessions.c.staff_id == staff_id))
                 hers = cases.c.claimed_by == staff_id
-                await connection.execute(cases.update().where(hers, OPEN).values(**waits))
+                await connection.execute(
+                    cases.update().where(hers, OPEN).values(**waits_again(self._now()))
+                )
 
     async def _member(self, *conditions: Any) -> StaffMember | None:
         async with self._database.read() as connection:
@@ -204,4 +319,13 @@ class Staff(Part):
 
 def _member(row: Row[Any]) -> StaffMember:
     roles = frozenset(Role(role) for role in row.roles.split(",") if role)
-    return StaffMember(row.id, row.login, row.alias, roles, StaffState(row.state), row.created_at)
+    return StaffMember(
+        row.id,
+        row.login,
+        row.alias,
+        roles,
+        StaffState(row.state),
+        row.created_at,
+        frozenset(row.languages.split(",")),
+        row.bell_address is not None,
+    )

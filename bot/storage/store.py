@@ -15,8 +15,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.privacy.vault import Vault
 from bot.storage.cases import Cases
+from bot.storage.desk_book import DeskBook
+from bot.storage.duty import DutyBook
 from bot.storage.engine import Database, connect
 from bot.storage.erasure import Erasure
+from bot.storage.figures import Figures
 from bot.storage.migrate import known, newest
 from bot.storage.outbox import Outbox
 from bot.storage.part import log
@@ -28,7 +31,7 @@ from bot.storage.tables import metadata
 _OPEN_PATIENCE = 1.0
 
 
-class Store(Cases, Outbox, Erasure, Receptions, Staff):
+class Store(Cases, Outbox, Erasure, Receptions, Staff, DutyBook, DeskBook, Figures):
     """All that is kept. Made by `Store.open`, ended by `close`."""
 
     def __init__(self, database: Database, vault: Vault, now: Callable[[], datetime]) -> None:

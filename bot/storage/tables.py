@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -79,7 +80,13 @@ staff = Table(
     Column("invite_hash", LargeBinary, unique=True),
     Column("invite_expires_at", UtcTime),
     Column("created_at", UtcTime, nullable=False),
+    Column("languages", String(64), nullable=False, server_default="bg"),  # parted by commas
+    Column("bell_address", LargeBinary),  # sealed: her chat with the desk's bot
+    Column("bell_index", LargeBinary),
+    Column("bell_code_hash", LargeBinary),
+    Column("bell_code_expires_at", UtcTime),
 )
+Index(None, staff.c.bell_index, unique=True)
 
 cases = Table(
     "cases",
@@ -105,6 +112,15 @@ cases = Table(
     Column("told", Integer, nullable=False),
     Column("looked", Integer, nullable=False),  # number up to which the desk has read
     Column("last_number", Integer, nullable=False),
+    Column("bell_round", Integer, nullable=False, server_default="0"),
+    Column("bell_at", UtcTime),
+    Column("passed_at", UtcTime),
+    Column("answered", Boolean, nullable=False, server_default=false()),
+    Column("media_allowed", Boolean, nullable=False, server_default=false()),
+    Column("nudge_hours", String(16)),
+    Column("nudge_words", String(32)),
+    Column("nudged_at", UtcTime),
+    Column("absent_since", UtcTime),
 )
 _OPEN = text("state <> 'closed'")
 Index(
@@ -129,7 +145,24 @@ messages = Table(
     Column("at", UtcTime, nullable=False),
     Column("state", String(16), nullable=False),
     Column("delivery_key", LargeBinary, nullable=False, unique=True),
+    Column("covered", Boolean, nullable=False, server_default=false()),
+    Column("edited", Boolean, nullable=False, server_default=false()),
+    Column("medium", String(16)),
     UniqueConstraint("case_id", "number"),
+)
+
+
+def _message_id() -> Column[str]:
+    target = ForeignKey("messages.id", ondelete="CASCADE")
+    return Column("message_id", String(32), target, primary_key=True)
+
+
+# A row here goes as soon as its photo or voice is delivered.
+media = Table(
+    "media",
+    metadata,
+    _message_id(),
+    Column("data", LargeBinary, nullable=False),  # sealed under the case's key
 )
 
 # A row here is a message still to be sent: once it is settled, the row goes.
@@ -151,6 +184,7 @@ outbox = Table(
     Column("sending", Boolean, nullable=False),
     Column("due_at", UtcTime, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("what", String(16), nullable=False, server_default="say"),
     UniqueConstraint("cause", "n"),
     sqlite_autoincrement=True,  # an id is never used again: a late settle hits nobody else's row
 )
@@ -163,6 +197,7 @@ handles = Table(
     _case_id(),
     Column("handle", LargeBinary, nullable=False),  # sealed
     Column("at", UtcTime, nullable=False),
+    Column("message_id", String(32)),  # whose handle it is, where that is known
 )
 Index(None, handles.c.case_id)
 
@@ -188,6 +223,84 @@ receptions = Table(
     Column("state", String(16), nullable=False),
 )
 Index(None, receptions.c.municipality, receptions.c.starts_at)
+
+# Of an address nothing but its keyed index; `case_id` None: until the time, whatever the case.
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("address_index", LargeBinary, primary_key=True),
+    Column("case_id", String(32), ForeignKey("cases.id", ondelete="CASCADE")),
+    Column("until", UtcTime),
+)
+
+prepared = Table(
+    "prepared",
+    metadata,
+    _id(),
+    Column("language", String(16), nullable=False),
+    Column("shortcut", String(32), nullable=False),
+    Column("text", String(4000), nullable=False),
+    UniqueConstraint("language", "shortcut"),
+)
+
+# Figures by month, never by woman. `bucket`: upper edge in seconds; 0 where there is none.
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("month", String(7), primary_key=True),
+    Column("name", String(32), primary_key=True),
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("total", Integer, nullable=False),
+)
+
+# A row here is on; without its row a switch is off.
+switches = Table(
+    "switches",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+)
+
+
+def _staff_id() -> Column[str]:
+    target = ForeignKey("staff.id", ondelete="CASCADE")
+    return Column("staff_id", String(32), target, nullable=False)
+
+
+# Minutes of the local day; an end at or before the start is on the next day.
+duty_weekly = Table(
+    "duty_weekly",
+    metadata,
+    _id(),
+    _staff_id(),
+    Column("weekday", Integer, nullable=False),  # 0 is Monday
+    Column("starts", Integer, nullable=False),
+    Column("ends", Integer, nullable=False),
+)
+Index(None, duty_weekly.c.staff_id)
+
+# What holds on one day instead of the week's pattern; no minutes: she is away.
+duty_days = Table(
+    "duty_days",
+    metadata,
+    _id(),
+    _staff_id(),
+    Column("day", String(10), nullable=False),  # 2026-11-22
+    Column("starts", Integer),
+    Column("ends", Integer),
+)
+Index(None, duty_days.c.staff_id, duty_days.c.day)
+
+# Duties from a calendar file, beside the pattern.
+duty_shifts = Table(
+    "duty_shifts",
+    metadata,
+    _id(),
+    _staff_id(),
+    Column("starts_at", UtcTime, nullable=False),
+    Column("ends_at", UtcTime, nullable=False),
+)
+Index(None, duty_shifts.c.staff_id)
 
 sessions = Table(
     "sessions",

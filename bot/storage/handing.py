@@ -1,0 +1,226 @@
+"""A case from hand to hand: claimed, handed over, given back, opened again; and its bell.
+
+Which moves there are stands in `bot/lifecycle.py`; here each is one transaction that only an
+active owner, and only the right state, gets through.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, delete, exists, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.lifecycle import Act, sources, target
+from bot.storage.figures import UNANSWERED, count
+from bot.storage.messages import Messages
+from bot.storage.part import CASES, OPEN
+from bot.storage.records import Block, Case, CaseState, OtherCaseOpen, StaffState, TextGone
+from bot.storage.tables import blocks, cases, staff
+
+
+class Handing(Messages):
+    """Who has a case, and for whom it rings."""
+
+    # --- from hand to hand ---------------------------------------------------------------------
+
+    async def claim(self, case_id: str, staff_id: str) -> bool:
+        """Give a waiting case to an active member of staff; False if somebody has it."""
+        return await self._change(
+            cases.update()
+            .where(cases.c.id == case_id, _may(Act.CLAIM), _active(staff_id))
+            .values(
+                state=target(Act.CLAIM),
+                claimed_by=staff_id,
+                claimed_at=self._now(),
+                bell_at=None,
+                bell_round=0,
+            )
+        )
+
+    async def transfer(self, case_id: str, staff_id: str, to: str) -> bool:
+        """Hand a case to an active colleague, for whom it rings until she opens it.
+
+        False: it is not hers, or the colleague is not active.
+        """
+        return await self._change(
+            cases.update()
+            .where(cases.c.id == case_id, _may(Act.TRANSFER), cases.c.claimed_by == staff_id)
+            .where(_active(staff_id), _active(to))
+            .values(
+                state=target(Act.TRANSFER),
+                claimed_by=to,
+                claimed_at=self._now(),
+                looked=0,
+                passed_at=self._now(),
+                bell_at=self._now(),
+                bell_round=0,
+            )
+        )
+
+    async def return_to_queue(self, case_id: str, staff_id: str) -> bool:
+        """Give a case back: it waits, and rings, like a new one. False: it is not hers."""
+        return await self._change(
+            cases.update()
+            .where(cases.c.id == case_id, _may(Act.RETURN), cases.c.claimed_by == staff_id)
+            .values(**waits_again(self._now()))
+        )
+
+    async def unopened(self, before: datetime) -> list[Case]:
+        """Cases handed to a colleague before that time, which she has not opened."""
+        return await self._all(CASES.where(OPEN, cases.c.passed_at <= before), blank=True)
+
+    async def reopen(self, case_id: str, staff_id: str) -> Case:
+        """Open a closed case of hers again. Raises `OtherCaseOpen`, `TextGone`.
+
+        It goes on under the same alias and key, and counts as present only once she is there.
+        """
+        try:
+            async with self._database.write() as connection:
+                query = CASES.where(cases.c.id == case_id)
+                row = (await connection.execute(query)).one_or_none()
+                if row is None or row.wrapped_key is None:
+                    raise TextGone
+                change = (
+                    cases.update()
+                    .where(cases.c.id == case_id, _may(Act.REOPEN))
+                    .where(cases.c.claimed_by == staff_id, _active(staff_id))
+                    .values(
+                        state=target(Act.REOPEN),
+                        closed_at=None,
+                        last_at=self._now(),
+                        present=False,
+                        absent_since=self._now(),
+                    )
+                )
+                await connection.execute(change)
+                return self._case((await connection.execute(query)).one())
+        except IntegrityError:
+            raise OtherCaseOpen from None
+
+    async def looked(self, case_id: str, staff_id: str) -> None:
+        """The consultant who has the case has read all that stands in it: it rings no more."""
+        await self._change(
+            cases.update()
+            .where(cases.c.id == case_id, cases.c.claimed_by == staff_id)
+            .values(looked=cases.c.last_number, passed_at=None, bell_at=None, bell_round=0)
+        )
+
+    # --- the bell ------------------------------------------------------------------------------
+
+    async def ringing(self, now: datetime) -> list[Case]:
+        """Open cases whose bell is due, the longest due first; without topic and place."""
+        due = CASES.where(OPEN, cases.c.bell_at <= now).order_by(cases.c.bell_at)
+        return await self._all(due, blank=True)
+
+    async def rung(self, case: Case, rounds: int, again_at: datetime | None) -> bool:
+        """It has rung (or waits for a duty to begin): the next time is `again_at`.
+
+        False where the case went on meanwhile: somebody claimed it, or read it.
+        """
+        return await self._change(
+            cases.update()
+            .where(
+                cases.c.id == case.id,
+                cases.c.state == case.state,
+                cases.c.bell_round == case.bell_round,
+                cases.c.bell_at == case.bell_at,
+            )
+            .values(bell_round=rounds, bell_at=again_at)
+        )
+
+    # --- what she agreed to --------------------------------------------------------------------
+
+    async def allow_media(self, case_id: str) -> None:
+        """She agreed that photos and voice are taken in this case."""
+        await self._change(
+            cases.update().where(cases.c.id == case_id, OPEN).values(media_allowed=True)
+        )
+
+    async def nudged(self, case_id: str) -> bool:
+        """She is rung now, once until she comes back. False: she was, or she is here."""
+        return await self._change(
+            cases.update()
+            .where(cases.c.id == case_id, OPEN, ~cases.c.present, cases.c.nudged_at.is_(None))
+            .values(nudged_at=self._now())
+        )
+
+    # --- who is shut out -----------------------------------------------------------------------
+
+    async def block(self, case_id: str, until: datetime | None) -> None:
+        """Take nothing from this case's address until then; None: while the case is open."""
+        async with self._database.write() as connection:
+            query = select(cases.c.address_index).where(cases.c.id == case_id)
+            index = (await connection.execute(query)).scalar_one_or_none()
+            if index is not None:
+                await connection.execute(delete(blocks).where(blocks.c.address_index == index))
+                whose = case_id if until is None else None
+                new = blocks.insert().values(address_index=index, case_id=whose, until=until)
+                await connection.execute(new)
+
+    async def unblock(self, case_id: str) -> None:
+        """Take words from this case's address again."""
+        index = select(cases.c.address_index).where(cases.c.id == case_id).scalar_subquery()
+        await self._change(delete(blocks).where(blocks.c.address_index == index))
+
+    async def block_of(self, case_id: str) -> Block | None:
+        """Whether, and until when, nothing is taken from this case's address."""
+        query = (
+            select(blocks.c.until, blocks.c.address_index)
+            .join_from(blocks, cases, cases.c.address_index == blocks.c.address_index)
+            .where(cases.c.id == case_id)
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).one_or_none()
+            lasts = row is not None and await self._is_blocked(connection, row.address_index)
+        return Block(row.until) if row is not None and lasts else None
+
+    async def blocked(self, channel: str, address: str) -> bool:
+        """Whether nothing is taken from this address now."""
+        async with self._database.read() as connection:
+            return await self._is_blocked(connection, self._index(channel, address))
+
+    # --- helpers -----------------------------------------------------------------------------
+
+    async def _first(self, query: Select[Any]) -> Case | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(query.limit(1))).one_or_none()
+        return None if row is None else self._case(row)
+
+    async def _all(self, query: Select[Any], blank: bool = False) -> list[Case]:
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [self._case(row, blank) for row in rows]
+
+    async def _change(self, statement: Any) -> bool:
+        async with self._database.write() as connection:
+            changed = await connection.execute(statement)
+        return bool(changed.rowcount)
+
+
+def waits_again(now: datetime) -> dict[str, Any]:
+    """What a case becomes that has lost its consultant."""
+    return {
+        "state": target(Act.RETURN),
+        "claimed_by": None,
+        "claimed_at": None,
+        "passed_at": None,
+        "bell_at": now,
+        "bell_round": 0,
+    }
+
+
+async def count_unanswered(connection: AsyncConnection, row: Row[Any], now: datetime) -> None:
+    """A case that ends without an answer goes into the month's figures."""
+    if row.state != CaseState.CLOSED and not row.answered:
+        await count(connection, now, UNANSWERED)
+
+
+def _may(act: Act) -> Any:
+    return cases.c.state.in_(sources(act))
+
+
+def _active(staff_id: str) -> Any:
+    return exists().where(staff.c.id == staff_id, staff.c.state == StaffState.ACTIVE)
