@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from bot.channels.base import Handle
 from bot.live import Changes
 from bot.privacy.retention import SILENCE
-from bot.storage.records import Case, CaseClosed, CaseState
+from bot.storage.records import Case, CaseClosed, CaseState, Medium, Nudge
 from bot.storage.store import Store
 from bot.texts import Texts
 from bot.windows import Who
@@ -28,6 +28,8 @@ AT_ONCE = 0.5
 """Seconds that she waits for the last trace to go; then it goes without her, see `tick`."""
 UNANSWERED = timedelta(hours=72)
 """How long a case that nobody has claimed waits; a claimed one is closed after `SILENCE`."""
+UNOPENED = timedelta(minutes=15)
+"""A case that was handed to a colleague goes back to the queue, unless she opens it by then."""
 _ALIAS_TRIES = 20
 _ALIAS_WORDS = ("alias.first", "alias.second")
 
@@ -60,25 +62,48 @@ class Handover:
         return await self._store.case_of(who.channel, who.address)
 
     async def open_case(
-        self, who: Who, language: Language, topic: TextId | None, place: str | None
+        self,
+        who: Who,
+        language: Language,
+        topic: TextId | None,
+        place: str | None,
+        nudge: Nudge | None = None,
     ) -> Case:
-        """Open her case, or find the one that is open already; she is present."""
+        """Open her case, or find the one that is open already; she is present, and it rings.
+
+        Raises `Blocked` where a consultant has shut this address out.
+        """
         case = await self._store.open_case(
-            who.channel, who.address, language, topic, place, await self._alias()
+            who.channel, who.address, language, topic, place, await self._alias(), nudge
         )
         await self._present(case)
         return case
 
-    async def relay(self, case: Case, text: str, key: str, handle: Handle | None) -> bool:
+    async def relay(
+        self,
+        case: Case,
+        text: str,
+        key: str,
+        handle: Handle | None,
+        *,
+        covered: bool = False,
+        medium: Medium | None = None,
+    ) -> bool:
         """Keep her words for the desk. False: this delivery was kept already.
 
-        When the case was closed in the meantime, the store's `CaseClosed` says so.
+        `covered`: her window was covered when she wrote, so that it may be somebody else.
+        When the case was closed in the meantime, the store's `CaseClosed` says so, and
+        `Blocked` when a consultant has shut her out.
         """
-        stored = await self._store.add_from_woman(case.id, text, key)
-        if handle is not None:
-            await self._store.add_handles(case.id, [handle])
+        stored = await self._store.add_from_woman(
+            case.id, text, key, covered=covered, medium=medium, handle=handle
+        )
         self._changes.notify()
         return stored is not None
+
+    async def allow_media(self, case: Case) -> None:
+        """She agreed that photos and voice are taken in this case."""
+        await self._store.allow_media(case.id)
 
     async def decline(self, case: Case, text: TextId, key: str, handle: Handle | None) -> None:
         """Tell her, in the case, why what she sent was not taken."""
@@ -140,6 +165,7 @@ class Handover:
         """
         await self._store.leave_no_trace()
         now = self._now()
+        await self._take_back_unopened(now)
         for case in await self._store.open_cases():
             if case.state is CaseState.WAITING:
                 with contextlib.suppress(CaseClosed):  # since it was read
@@ -150,6 +176,17 @@ class Handover:
             notice = self._texts.say(case.language, "notice.silent_closed")
             await self._store.close_case(case.id, notice, f"silent:{case.id}")
             self._changes.notify()
+
+    async def _take_back_unopened(self, now: datetime) -> None:
+        """What a colleague was handed and has not opened waits for everybody again."""
+        for case in await self._store.unopened(now - UNOPENED):
+            if case.claimed_by and await self._store.return_to_queue(case.id, case.claimed_by):
+                await self._store.audit(None, "case.returned", case.id)
+                notice = self._texts.say(case.language, "notice.returned")
+                with contextlib.suppress(CaseClosed):
+                    await self._store.add_notice(case.id, notice, f"unopened:{case.passed_at}")
+                self._changes.notify()
+                self._wake()
 
     async def _open_or_unread(self, who: Who) -> Case | None:
         case = await self.case_of(who)

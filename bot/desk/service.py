@@ -1,34 +1,48 @@
 """What a consultant can do, whichever face of the desk she uses.
 
-A case waits, is claimed by one consultant, and is closed: `waiting -> claimed -> closed`.
-Who may do what is decided here and nowhere else: every act asks the store who its author is
-now, so that somebody removed a minute ago is refused. Each change wakes the open desks
-(`Changes`) and the delivery.
+A case goes its way by `bot/lifecycle.py`. Who may do what is decided here and nowhere else:
+every act asks the store who its author is now, so that somebody removed a minute ago is
+refused. Each change wakes the open desks (`Changes`) and the delivery.
 """
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot.live import Changes
 from bot.storage.records import (
+    Author,
+    Block,
     Case,
     CaseClosed,
     CaseMessage,
     CaseState,
+    Medium,
     MessageState,
     NotYours,
+    Prepared,
     Role,
     StaffMember,
     StaffState,
 )
 from bot.storage.store import Store
 from bot.texts import Texts
+from dialogs.model import TextId
 
 MAX_WORDS = 3000
 """Characters of one reply or note: what every channel takes in one message."""
+
+FOR_THE_CASE = "case"
+BLOCKS = {
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(days=7),
+}
+"""The spans for which an abuser can be shut out; a block without span ends with the case."""
 
 UNSETTLED = frozenset({MessageState.UNKNOWN, MessageState.FAILED})
 """Replies that wait for the consultant's decision."""
@@ -54,12 +68,26 @@ class NothingToDecide(Exception):
     """That message does not wait for a decision any more."""
 
 
+class NoSuchColleague(Exception):
+    """Nobody active of that id answers women."""
+
+
+class NoSuchMessage(Exception):
+    """There is no such message in this case, or it is not hers to change."""
+
+
+class BlockWrong(Exception):
+    """A block lasts for the case, or for one of the spans that are offered."""
+
+
 @dataclass(frozen=True, slots=True)
 class CaseView:
     """A case as its reader may see it: before the claim there is nothing but the case."""
 
     case: Case
     messages: tuple[CaseMessage, ...] = ()
+    block: Block | None = None
+    can_reopen: bool = False
 
 
 class Desk:
@@ -82,15 +110,20 @@ class Desk:
     # --- reading -------------------------------------------------------------------------
 
     async def waiting(self, me: StaffMember) -> list[Case]:
-        """The cases that nobody has claimed, oldest first: age, language and channel only."""
+        """The cases that nobody has claimed, oldest first: age, language and channel only.
+
+        `bell_round` says how often each has rung.
+        """
         await self._consultant(me)
         return [_unclaimed(case) for case in await self._store.waiting()]
 
     async def mine(self, me: StaffMember) -> list[Case]:
-        """My cases: the open ones by who wrote last, then the closed ones still kept."""
+        """My cases: open ones first, of these the unread ones, each by who waits longest.
+
+        The closed ones that are still kept follow, the newest first.
+        """
         await self._consultant(me)
-        cases = await self._store.cases_of(me.id)
-        return sorted(cases, key=lambda case: (case.state is CaseState.CLOSED, -_stamp(case)))
+        return sorted(await self._store.cases_of(me.id), key=_urgency)
 
     async def open(self, me: StaffMember, case_id: str) -> CaseView:
         """One case. A waiting one shows no more than the list does; a colleague's is refused."""
@@ -99,7 +132,26 @@ class Desk:
         if case.state is CaseState.WAITING:
             return CaseView(_unclaimed(case))
         await self._own(me, case)
-        return CaseView(case, tuple(await self._store.messages(case.id)))
+        return CaseView(
+            case,
+            tuple(await self._store.messages(case.id)),
+            await self._store.block_of(case.id),
+            await self._can_reopen(case),
+        )
+
+    async def colleagues(self, me: StaffMember) -> list[StaffMember]:
+        """To whom I can hand a case: the other active consultants."""
+        await self._consultant(me)
+        return [
+            each
+            for each in await self._store.all_staff()
+            if each.id != me.id and _is_consultant(each)
+        ]
+
+    async def prepared(self, me: StaffMember, language: str) -> list[Prepared]:
+        """The answers that are ready in this language."""
+        await self._consultant(me)
+        return [each for each in await self._store.prepared() if each.language == language]
 
     def age(self, case: Case) -> timedelta:
         """How long ago she asked for a person."""
@@ -117,9 +169,8 @@ class Desk:
             await self._store.audit(me.id, "case.claimed", case.id)
         elif (await self._case(case.id)).claimed_by != me.id:
             return False
-        notice = self._texts.say(case.language, "notice.claimed")
-        await self._store.add_notice(case.id, notice, f"claimed:{case.id}")
-        self._changed()
+        since = (await self._case(case.id)).claimed_at
+        await self._tell(case, "notice.claimed", f"claimed:{since}")
         return True
 
     async def reply(self, me: StaffMember, case_id: str, text: str, key: str) -> CaseMessage:
@@ -129,6 +180,86 @@ class Desk:
         message = await self._store.add_reply(case.id, me.id, words, key)
         self._changed()
         return message
+
+    async def say(self, me: StaffMember, case_id: str, voice: Medium, key: str) -> CaseMessage:
+        """Send her a voice note; the same key again sends nothing twice.
+
+        Its words are a neutral line of the content, for a channel or a moment without sound.
+        """
+        case = await self._mine_and_open(me, case_id)
+        words = self._texts.say(case.language, "case.voice")
+        message = await self._store.add_reply(case.id, me.id, words, key, voice)
+        self._changed()
+        return message
+
+    async def transfer(self, me: StaffMember, case_id: str, to: str) -> None:
+        """Hand my case to a colleague: it rings for her, and the woman is told.
+
+        What a colleague has not opened after `UNOPENED` goes back to the queue by itself.
+        """
+        case = await self._mine_and_open(me, case_id)
+        if to not in {each.id for each in await self.colleagues(me)}:
+            raise NoSuchColleague
+        if not await self._store.transfer(case.id, me.id, to):
+            raise NotYours
+        await self._store.audit(me.id, "case.transferred", case.id)
+        await self._tell(case, "notice.transferred", f"transferred:{secrets.token_hex(8)}")
+
+    async def give_back(self, me: StaffMember, case_id: str) -> None:
+        """Put my case back into the queue: it rings as when it was new, and the woman is told."""
+        case = await self._mine_and_open(me, case_id)
+        if not await self._store.return_to_queue(case.id, me.id):
+            raise NotYours
+        await self._store.audit(me.id, "case.returned", case.id)
+        await self._tell(case, "notice.returned", f"returned:{secrets.token_hex(8)}")
+
+    async def reopen(self, me: StaffMember, case_id: str) -> None:
+        """Open my closed case again while its text is kept. Raises `OtherCaseOpen`, `TextGone`."""
+        case = await self._my(me, case_id)
+        if case.state is not CaseState.CLOSED:
+            return
+        await self._store.reopen(case.id, me.id)
+        await self._store.audit(me.id, "case.reopened", case.id)
+        self._changed()
+
+    async def block(self, me: StaffMember, case_id: str, span: str) -> None:
+        """Take nothing from this address: `case` while it is open, or a span of `BLOCKS`.
+
+        112 and reading stay open to whoever is behind it.
+        """
+        case = await self._my(me, case_id)
+        if span != FOR_THE_CASE and span not in BLOCKS:
+            raise BlockWrong
+        until = None if span == FOR_THE_CASE else self._now() + BLOCKS[span]
+        await self._store.block(case.id, until)
+        await self._store.audit(me.id, "case.blocked", case.id)
+        self._changes.notify()
+
+    async def unblock(self, me: StaffMember, case_id: str) -> None:
+        """Take words from this address again."""
+        case = await self._my(me, case_id)
+        await self._store.unblock(case.id)
+        await self._store.audit(me.id, "case.unblocked", case.id)
+        self._changes.notify()
+
+    async def medium(self, me: StaffMember, case_id: str, message_id: str) -> Medium:
+        """What she sent, to be seen or heard once: `received` then destroys it.
+
+        Raises `NoSuchMessage` when that was done already.
+        """
+        case = await self._my(me, case_id)
+        await self._message_of(case, message_id, Author.WOMAN)
+        medium = await self._store.medium(message_id)
+        if medium is None:
+            raise NoSuchMessage
+        return medium
+
+    async def received(self, me: StaffMember, case_id: str, message_id: str) -> None:
+        """The photo or voice is on my screen: nothing of it is kept."""
+        case = await self._my(me, case_id)
+        await self._message_of(case, message_id, Author.WOMAN)
+        if await self._store.drop_medium(message_id):
+            self._changes.notify()
 
     async def note(self, me: StaffMember, case_id: str, text: str, key: str) -> CaseMessage:
         """Write down something for the desk; it is never sent."""
@@ -169,12 +300,29 @@ class Desk:
             await self._store.looked(case.id, me.id)
             self._changes.notify()
 
+    # --- helpers ---------------------------------------------------------------------------
+
+    async def _tell(self, case: Case, text: TextId, cause: str) -> None:
+        """Say something to her in her language, unless the case was closed meanwhile."""
+        with contextlib.suppress(CaseClosed):
+            await self._store.add_notice(case.id, self._texts.say(case.language, text), cause)
+        self._changed()
+
+    async def _can_reopen(self, case: Case) -> bool:
+        return case.state is CaseState.CLOSED and await self._store.has_text(case.id)
+
+    async def _message_of(self, case: Case, message_id: str, author: Author) -> CaseMessage:
+        for message in await self._store.messages(case.id):
+            if message.id == message_id and message.author is author:
+                return message
+        raise NoSuchMessage
+
     # --- who may -------------------------------------------------------------------------
 
     async def _consultant(self, me: StaffMember) -> None:
         """Refuse, and note in the audit, whoever is not a consultant at this moment."""
         current = await self._store.staff(me.id)
-        if current and current.state is StaffState.ACTIVE and Role.CONSULTANT in current.roles:
+        if current is not None and _is_consultant(current):
             return
         await self._store.audit(me.id, "refused.role", None)
         raise NotAllowed
@@ -217,8 +365,16 @@ def _unclaimed(case: Case) -> Case:
     return replace(case, topic=None, place=None)
 
 
-def _stamp(case: Case) -> float:
-    return case.last_at.timestamp()
+def _is_consultant(member: StaffMember) -> bool:
+    return member.state is StaffState.ACTIVE and Role.CONSULTANT in member.roles
+
+
+def _urgency(case: Case) -> tuple[bool, bool, float]:
+    """Where a case stands in my list."""
+    closed, unread = case.state is CaseState.CLOSED, case.unread > 0
+    if closed or not unread:
+        return closed, True, -case.last_at.timestamp()
+    return closed, False, case.last_woman_at.timestamp()
 
 
 def _words(text: str) -> str:

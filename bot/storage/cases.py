@@ -114,6 +114,11 @@ class Cases(Handing):
             ).order_by(cases.c.closed_at.desc(), cases.c.opened_at.desc())
         )
 
+    async def has_text(self, case_id: str) -> bool:
+        """Whether what was said in it can still be read."""
+        kept = cases.c.id == case_id, cases.c.wrapped_key.is_not(None)
+        return await self._first(CASES.where(*kept)) is not None
+
     async def knows(self, channel: str, address: str) -> bool:
         """Whether anything is kept for this address, open or closed."""
         index = self._index(channel, address)

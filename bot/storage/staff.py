@@ -60,6 +60,7 @@ class Staff(Part):
                     login=login,
                     alias=alias,
                     roles=",".join(sorted(new.roles)),
+                    languages=",".join(sorted(spoken)),
                     state=new.state,
                     invite_hash=invite_hash,
                     invite_expires_at=expires_at,

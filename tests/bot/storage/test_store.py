@@ -460,7 +460,7 @@ async def test_after_forget_nothing_is_left_and_no_copy_opens(
     assert case.id.encode() not in disk
     assert (tmp_path / "phen.db-wal").stat().st_size == 0
     assert not store.traces_remain
-    assert await store.counts() == {**before, "audit": before["audit"] + 2}
+    assert await store.counts() == {**before, "audit": before["audit"] + 2, "tallies": 1}
     assert {entry.case_id for entry in await store.audits(9)} == {None}
     assert isinstance(name, str)
     assert isinstance(wrapped, bytes)
