@@ -15,23 +15,35 @@ from datetime import datetime
 from typing import Any, assert_never
 from zoneinfo import ZoneInfo
 
-from bot import render
-from bot.channels.base import Channel, Handle, Incoming, Outgoing
+from bot import media, render
+from bot.channels.base import Channel, Fetch, Handle, Incoming, Outgoing, SendError
 from bot.delivery import Delivery
 from bot.fills import Fills
-from bot.handover import Handover
+from bot.handover import Crowded, Handover
 from bot.privacy.redact import EventLog
 from bot.privacy.vault import VaultError
-from bot.storage.records import Case, CaseClosed, CaseState
+from bot.storage.records import (
+    Blocked,
+    Case,
+    CaseClosed,
+    CaseState,
+    Medium,
+    MediumKind,
+    Nudge,
+)
 from bot.texts import Texts
 from bot.windows import Who, Windows
 from dialogs import engine, load, match
 from dialogs.model import (
+    BLOCKED,
     CASE,
     CASE_ENDED,
+    CROWDED,
     DANGER,
     SOURCE_LANGUAGE,
+    STOPPED,
     TALK,
+    AllowMedia,
     Arrive,
     Content,
     Decline,
@@ -41,6 +53,7 @@ from dialogs.model import (
     ForgetEverything,
     Hide,
     Language,
+    MediaKind,
     NodeKind,
     OpenCase,
     Position,
@@ -50,6 +63,7 @@ from dialogs.model import (
     Show,
     Started,
     Step,
+    TakeMedium,
     Tapped,
     TextId,
     Typed,
@@ -61,7 +75,7 @@ REMEMBERED = 10_000
 URGENT_SECONDS = 1.0
 """How long 112 and *hide* wait behind what she sent before."""
 FORGET_AGAIN_SECONDS = 5.0
-_STORES = (NodeKind.OPEN_CASE, NodeKind.END_CASE, NodeKind.FORGET)
+_STORES = (NodeKind.OPEN_CASE, NodeKind.END_CASE, NodeKind.ALLOW_MEDIA, NodeKind.FORGET)
 
 _OUR_FAULT = (LookupError, ValueError, TypeError, AttributeError, AssertionError, VaultError)
 """What fails once fails always: handed over again it would only stand in the way of others."""
@@ -85,7 +99,11 @@ class _Line:
 
 
 class Conversation:
-    """The intake of every channel. `page` gives the address of a position on our own page."""
+    """The intake of every channel.
+
+    `page` gives the address of a position on our own page; `stopped` says whether the stop switch
+    is on.
+    """
 
     def __init__(
         self,
@@ -98,13 +116,15 @@ class Conversation:
         fills: Fills,
         now: Callable[[], datetime],
         page: render.Page,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._content = content
         self._contents = {
-            name: load.in_chat(content, lasting=channel.limits.lasting)
+            name: load.in_chat(content, lasting=channel.limits.lasting, rings=channel.limits.rings)
             for name, channel in channels.items()
         }
         self._page = page
+        self._stopped = stopped
         self._texts = texts
         self._channels = channels
         self._windows = windows
@@ -306,6 +326,8 @@ class Conversation:
 
     async def _handle(self, who: Who, incoming: Incoming) -> None:
         """Normalise, step, commit, send."""
+        if self._stopped():
+            return self._say_stopped(who, incoming)
         if incoming.overtaken:
             return await self._catch_up(who, incoming)
         if incoming.handle is not None:
@@ -317,7 +339,25 @@ class Conversation:
         if case is None and incoming.handle is not None:
             self._windows.remove(who, [incoming.handle])
         for effect in step.effects:
-            await self._act(who, incoming, case, effect, step.position.language)
+            try:
+                await self._act(who, incoming, case, effect, step.position.language)
+            except (Blocked, Crowded) as refusal:
+                node = BLOCKED if isinstance(refusal, Blocked) else CROWDED
+                position = Position(step.position.language, node)
+                return await self._show(who, self._screen(who, position))
+
+    def _say_stopped(self, who: Who, incoming: Incoming) -> None:
+        """The stop switch: one static screen, whatever she did. *Hide* still hides."""
+        here = self._where(who, incoming, None)
+        step = engine.step(self._today(who), here, incoming.event)
+        if incoming.handle is not None:
+            self._windows.remove(who, [incoming.handle])
+        if any(isinstance(effect, Hide) for effect in step.effects):
+            self._put_away(who, incoming, here.language)
+        elif not incoming.overtaken:
+            self._settle_window(who, incoming, step)
+            self._cover(who, here.language, self._screen(who, here.to(STOPPED)))
+        self._spawn(self._absent(who))
 
     async def _catch_up(self, who: Who, incoming: Incoming) -> None:
         """Keep what she did before something that is handled already, and show nothing of it."""
@@ -327,17 +367,21 @@ class Conversation:
         here = self._where(who, incoming, case)
         event = replace(incoming.event, fresh=True)
         for effect in engine.step(self._today(who), here, event).effects:
-            with contextlib.suppress(CaseClosed):
+            with contextlib.suppress(CaseClosed, Blocked, Crowded):
                 await self._keep(who, incoming, case, effect)
 
     async def _keep(self, who: Who, incoming: Incoming, case: Case | None, effect: Effect) -> None:
         match effect:
             case Relay(text) if case is not None:
                 await self._handover.relay(case, text, incoming.key, None)
+            case TakeMedium(kind):
+                await self._take_medium(who, incoming, case, kind)
+            case AllowMedia():
+                await self._allow_media(who)
             case Decline(text) if case is not None:
                 await self._handover.decline(case, text, incoming.key, None)
-            case OpenCase(language, topic, place):
-                await self._handover.open_case(who, language, topic, place)
+            case OpenCase():
+                await self._open_case(who, effect)
                 await self._absent(who)
             case EndCase():
                 await self._handover.end(who)
@@ -412,10 +456,14 @@ class Conversation:
             case Hide():
                 self._put_away(who, incoming, language)
                 await self._absent(who)
-            case OpenCase(language, topic, place):
-                await self._handover.open_case(who, language, topic, place)
+            case OpenCase():
+                await self._open_case(who, effect)
             case Relay(text):
                 await self._relay(who, incoming, case, text)
+            case TakeMedium(kind):
+                await self._take_medium(who, incoming, case, kind)
+            case AllowMedia():
+                await self._allow_media(who)
             case Decline(text):
                 await self._decline(who, incoming, case, text)
             case EndCase():
@@ -427,6 +475,15 @@ class Conversation:
                 self._windows.clear_case(who)
             case _:
                 assert_never(effect)
+
+    async def _open_case(self, who: Who, wanted: OpenCase) -> None:
+        nudge = None if wanted.nudge is None else Nudge(*wanted.nudge)
+        await self._handover.open_case(who, wanted.language, wanted.topic, wanted.place, nudge)
+
+    async def _allow_media(self, who: Who) -> None:
+        case = await self._handover.case_of(who)
+        if case is not None:
+            await self._handover.allow_media(case)
 
     async def _show(self, who: Who, screen: Screen) -> None:
         if screen.cover:
@@ -476,21 +533,56 @@ class Conversation:
         except Exception as error:  # her window is closed in memory, and nothing is sent to it
             log.failed("absence_not_kept", error)
 
-    async def _relay(self, who: Who, incoming: Incoming, case: Case | None, text: str) -> None:
+    async def _take_medium(
+        self, who: Who, incoming: Incoming, case: Case | None, kind: MediaKind
+    ) -> None:
+        """A photo or a voice: fetched only if she agreed, made anew, and relayed."""
         if case is None:
             return
+        if not case.media_allowed or incoming.fetch is None:
+            return await self._decline(who, incoming, case, "notice.media_ask")
         try:
-            await self._handover.relay(case, text, incoming.key, incoming.handle)
+            medium = await _made_anew(kind, incoming.fetch)
+        except (media.Unusable, media.NoTools, SendError) as error:
+            log.failed("medium_refused", error)
+            return await self._decline(who, incoming, case, "notice.media_failed")
+        await self._relay(who, incoming, case, "", medium)
+
+    async def _relay(
+        self,
+        who: Who,
+        incoming: Incoming,
+        case: Case | None,
+        text: str,
+        medium: Medium | None = None,
+    ) -> None:
+        if case is None:
+            return
+        covered = not self._is_before_her(who, incoming)
+        try:
+            await self._handover.relay(
+                case, text, incoming.key, incoming.handle, covered=covered, medium=medium
+            )
+        except Blocked:
+            self._remove_hers(who, incoming)
+            return await self._show(who, self._screen(who, Position(case.language, BLOCKED)))
         except CaseClosed:
             self._remove_hers(who, incoming)
             return await self._show(who, self._screen(who, Position(case.language, TALK)))
-        if incoming.position is not None and not self._before_the_gate(incoming.position):
+        if incoming.position is not None and not covered:
             return await self._open_her_window(who)
         window = self._windows.get(who)
         if window is not None and window.open:
             return self._windows.touch(who)
         self._remove_hers(who, incoming)
         self._cover(who, case.language)
+
+    def _is_before_her(self, who: Who, incoming: Incoming) -> bool:
+        """Whether what she writes comes from an open window: else it may be somebody else."""
+        if incoming.position is not None and not self._before_the_gate(incoming.position):
+            return True
+        window = self._windows.get(who)
+        return window is not None and window.open
 
     async def _open_her_window(self, who: Who) -> None:
         """What she wrote came with what stands before her: it is open.
@@ -536,6 +628,14 @@ class Conversation:
             else:
                 return self._windows.case_over(who)
 
+    def nudge(self, who: Who, language: Language, words: TextId) -> None:
+        """Ring her as she allowed: the cover comes anew, with a sound, under her neutral words."""
+        if (window := self._windows.get(who)) is not None and window.open:
+            return
+        self._windows.renew(who)
+        cover = self._screen(who, engine.cover(language))
+        self._put(who, cover, "", in_case=False, above=(words,), silent=False)
+
     def _cover(self, who: Who, language: str, screen: Screen | None = None) -> None:
         """The harmless screen; the case's messages go, and what comes for her is held."""
         screen = screen or self._screen(who, engine.cover(language))
@@ -546,7 +646,14 @@ class Conversation:
             self._spawn(self._absent(who))
 
     def _put(
-        self, who: Who, screen: Screen, added: str, *, in_case: bool, above: Sequence[TextId] = ()
+        self,
+        who: Who,
+        screen: Screen,
+        added: str,
+        *,
+        in_case: bool,
+        above: Sequence[TextId] = (),
+        silent: bool = True,
     ) -> None:
         message = render.render(
             screen,
@@ -558,7 +665,7 @@ class Conversation:
             in_case=in_case,
             page=self._page,
         )
-        self._windows.show(who, message)
+        self._windows.show(who, message if silent else replace(message, silent=False))
 
     def _apologise(self, who: Who, incoming: Incoming) -> None:
         """Something failed here: she sees where 112 is, or is hidden. Needs no database."""
@@ -594,3 +701,10 @@ class Conversation:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+async def _made_anew(kind: MediaKind, fetch: Fetch) -> Medium:
+    raw = await fetch()
+    if kind is MediaKind.PHOTO:
+        return Medium(MediumKind.PHOTO, await media.photo(raw))
+    return Medium(MediumKind.VOICE, await media.voice(raw))

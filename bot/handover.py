@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from bot.channels.base import Handle
+from bot.channels.web import NAME as WEB
 from bot.live import Changes
 from bot.privacy.retention import SILENCE
 from bot.storage.records import Case, CaseClosed, CaseState, Medium, Nudge
 from bot.storage.store import Store
-from bot.texts import Texts
+from bot.texts import ZONE, Texts
 from bot.windows import Who
 from dialogs.model import Language, TextId
 
@@ -28,16 +29,27 @@ AT_ONCE = 0.5
 """Seconds that she waits for the last trace to go; then it goes without her, see `tick`."""
 UNANSWERED = timedelta(hours=72)
 """How long a case that nobody has claimed waits; a claimed one is closed after `SILENCE`."""
+MAX_WAITING_WEB = 40
+"""Cases that may wait on the web at once; tens come in a whole month."""
+NUDGE_HOURS = {"am": (9, 12), "pm": (12, 17), "eve": (17, 21)}
+"""Local hours, first and last, of the answers to the question when we may ring her."""
+AWAY = timedelta(minutes=2)
+"""Who has been away for less is rung for nothing."""
 UNOPENED = timedelta(minutes=15)
 """A case that was handed to a colleague goes back to the queue, unless she opens it by then."""
 _ALIAS_TRIES = 20
 _ALIAS_WORDS = ("alias.first", "alias.second")
 
 
+class Crowded(Exception):
+    """So many wait on the web already that one more is not taken: a hand could not be one."""
+
+
 class Handover:
     """What happens to a case when the woman acts, or when time passes.
 
-    `wake` is called when something may now be sent to her; `pick` chooses an alias's word.
+    `wake` is called when something may now be sent to her; `ring` rings her under neutral words;
+    `pick` chooses an alias's word.
     """
 
     def __init__(
@@ -47,6 +59,7 @@ class Handover:
         changes: Changes,
         now: Callable[[], datetime],
         wake: Callable[[], None],
+        ring: Callable[[Who, Language, TextId], None] = lambda who, language, words: None,
         pick: Callable[[Sequence[str]], str] = secrets.choice,
     ) -> None:
         self._store = store
@@ -54,6 +67,7 @@ class Handover:
         self._changes = changes
         self._now = now
         self._wake = wake
+        self._ring = ring
         self._pick = pick
         self._presence = asyncio.Lock()  # coming and going are stored in the order they happened
 
@@ -71,8 +85,9 @@ class Handover:
     ) -> Case:
         """Open her case, or find the one that is open already; she is present, and it rings.
 
-        Raises `Blocked` where a consultant has shut this address out.
+        Raises `Blocked` where a consultant has shut this address out, and `Crowded`.
         """
+        await self._room_for(who)
         case = await self._store.open_case(
             who.channel, who.address, language, topic, place, await self._alias(), nudge
         )
@@ -100,6 +115,13 @@ class Handover:
         )
         self._changes.notify()
         return stored is not None
+
+    async def _room_for(self, who: Who) -> None:
+        """A web address costs nothing: a forger must not fill the desk's list without end."""
+        if who.channel == WEB:
+            waiting = [each for each in await self._store.waiting() if each.channel == WEB]
+            if len(waiting) >= MAX_WAITING_WEB and await self.case_of(who) is None:
+                raise Crowded
 
     async def allow_media(self, case: Case) -> None:
         """She agreed that photos and voice are taken in this case."""
@@ -170,12 +192,28 @@ class Handover:
             if case.state is CaseState.WAITING:
                 with contextlib.suppress(CaseClosed):  # since it was read
                     await self._tell_waiting(case, now)
+        await self._nudge(now)
         for case in await self._store.silent_cases(now - SILENCE):
             if case.state is CaseState.WAITING and now - case.last_woman_at < UNANSWERED:
                 continue  # written on a Friday evening, it is read on Monday
             notice = self._texts.say(case.language, "notice.silent_closed")
             await self._store.close_case(case.id, notice, f"silent:{case.id}")
             self._changes.notify()
+
+    async def _nudge(self, now: datetime) -> None:
+        """Ring whoever is away, has an answer waiting and allowed it, once and in her hours."""
+        for case in await self._store.open_cases():
+            nudge = case.nudge
+            if nudge is None or case.present or not case.held or case.nudged_at is not None:
+                continue
+            first, last = NUDGE_HOURS.get(nudge.hours, (0, 0))
+            if case.state is not CaseState.CLAIMED or case.absent_since is None:
+                continue
+            if not first <= now.astimezone(ZONE).hour < last or now - case.absent_since < AWAY:
+                continue
+            address = await self._store.address_of(case.id)
+            if address is not None and await self._store.nudged(case.id):
+                self._ring(Who(*address), case.language, nudge.words)
 
     async def _take_back_unopened(self, now: datetime) -> None:
         """What a colleague was handed and has not opened waits for everybody again."""

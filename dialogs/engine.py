@@ -20,12 +20,16 @@ from dialogs.model import (
     MAX_CHOICES,
     MEET,
     MISS_SLOT,
+    NEVER,
+    NUDGE_SLOT,
+    NUDGE_WORDS_SLOT,
     OUTSIDE_SLOT,
     PAGE_SLOT,
     PLACE_SLOT,
     SOURCE_LANGUAGE,
     START,
     TOPIC_SLOT,
+    AllowMedia,
     Arrive,
     Button,
     Choice,
@@ -51,6 +55,7 @@ from dialogs.model import (
     Show,
     Started,
     Step,
+    TakeMedium,
     Tapped,
     TextId,
     Typed,
@@ -181,6 +186,8 @@ def _typed_in_case(content: Content, here: Position, text: str, word: str) -> St
 
 def _sent(content: Content, here: Position, kind: MediaKind, fresh: bool) -> Step:
     if content.nodes[here.node].kind is NodeKind.CASE:
+        if kind in (MediaKind.PHOTO, MediaKind.VOICE):
+            return Step(here, (TakeMedium(kind),))
         return Step(here, (Decline("notice.cannot_take"),))
     if not fresh:
         return _show(content, cover(here.language))
@@ -237,6 +244,9 @@ def _go(content: Content, target: Position) -> Step:
         case NodeKind.END_CASE:
             effects.append(EndCase())
             position = Position(position.language, node.go or HOME)
+        case NodeKind.ALLOW_MEDIA:
+            effects.append(AllowMedia())
+            position = Position(position.language, node.go or CASE)
         case NodeKind.FORGET:
             effects.append(ForgetEverything())
             position = Position(position.language, node.go or HOME)
@@ -272,7 +282,19 @@ def _open_case(content: Content, position: Position) -> OpenCase:
     value = position.answer(TOPIC_SLOT)
     choices = (c for n in content.nodes.values() if n.slot == TOPIC_SLOT for c in n.choices)
     topic = next((c.label for c in choices if value is not None and c.value == value), None)
-    return OpenCase(position.language, topic, position.answer(PLACE_SLOT))
+    return OpenCase(
+        position.language, topic, position.answer(PLACE_SLOT), _nudge(content, position)
+    )
+
+
+def _nudge(content: Content, position: Position) -> tuple[str, TextId] | None:
+    """When and under which words she lets us ring: the words are the button that she chose."""
+    hours, words = position.answer(NUDGE_SLOT), position.answer(NUDGE_WORDS_SLOT)
+    if hours is None or words is None or NEVER in (hours, words):
+        return None
+    choices = (c for n in content.nodes.values() if n.slot == NUDGE_WORDS_SLOT for c in n.choices)
+    chosen = next((choice.label for choice in choices if choice.value == words), None)
+    return None if chosen is None else (hours, chosen)
 
 
 def _beyond_the_gate(content: Content, position: Position, node: Node) -> Position:

@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from dialogs.model import (
+    BLOCKED,
     CASE,
     CASE_ENDED,
+    CROWDED,
     DANGER,
     HIDE,
     HOME,
     START,
+    STOPPED,
     Entry,
     Node,
     NodeId,
@@ -28,6 +31,7 @@ DOORS = frozenset(
         NodeKind.RESULT,
         NodeKind.OPEN_CASE,
         NodeKind.END_CASE,
+        NodeKind.ALLOW_MEDIA,
         NodeKind.HIDE,
         NodeKind.FORGET,
     }
@@ -36,6 +40,9 @@ DOORS = frozenset(
 SYSTEM = (
     CASE,
     CASE_ENDED,
+    STOPPED,
+    BLOCKED,
+    CROWDED,
     "not_understood",
     "not_understood_again",
     "suggest",

@@ -65,23 +65,28 @@ def on(content: Content, day: date) -> Content:
     return dataclasses.replace(content, expired=over)
 
 
-def in_chat(content: Content, *, lasting: bool) -> Content:
+def in_chat(content: Content, *, lasting: bool, rings: bool = True) -> Content:
     """The same content for one kind of chat.
 
     In a `lasting` one nothing that was sent can be removed: what is true only elsewhere is said
-    in other words. In the others she passes through what is said of lasting chats.
+    in other words. In the others she passes through what is said of lasting chats; and where no
+    message `rings`, through what is asked about that.
     """
-    change = _said_where_it_lasts if lasting else _passed
-    nodes = {name: change(node) for name, node in content.nodes.items()}
+    passed = set() if lasting else {NodeKind.LASTING}
+    passed |= set() if rings else {NodeKind.NUDGE}
+    nodes = {
+        name: _passed(node) if node.kind in passed else _said(node, lasting)
+        for name, node in content.nodes.items()
+    }
     return dataclasses.replace(content, nodes=nodes, parents=links.parents(nodes, content.topics))
 
 
-def _said_where_it_lasts(node: Node) -> Node:
-    return dataclasses.replace(node, text=node.lasting_text or node.text)
+def _said(node: Node, lasting: bool) -> Node:
+    return dataclasses.replace(node, text=node.lasting_text or node.text) if lasting else node
 
 
 def _passed(node: Node) -> Node:
-    if node.kind is not NodeKind.LASTING or node.go is None:
+    if node.go is None:
         return node
     return dataclasses.replace(
         node, kind=NodeKind.RESULT, choices=(), cases=(Case({}, node.go),), go=None

@@ -27,13 +27,18 @@ MAX_CHECKLIST_ITEMS = 6
 
 START, HOME, DANGER, HIDE = "start", "home", "danger", "hide"
 TALK, MEET, REMIND, FORGET = "talk", "meet", "remind", "forget"
-CASE, CASE_ENDED = "case", "case_ended"
+CASE, CASE_ENDED, CASE_MEDIA = "case", "case_ended", "case_media"
+STOPPED, BLOCKED, CROWDED = "stopped", "blocked", "crowded"
 PLACE_SLOT = "m"
 """The answer slot that holds a municipality's code, wherever it is asked."""
 PAGE_SLOT = "g"
 """The answer slot that holds the page of a long list of choices."""
 TOPIC_SLOT = "t"
 """The answer slot that holds what she wants to talk about."""
+NUDGE_SLOT, NUDGE_WORDS_SLOT = "r", "w"
+"""The answer slots that hold at which hours, and under which neutral words, she lets us ring."""
+NEVER = "never"
+"""The answer to `NUDGE_SLOT` that is the default."""
 OUTSIDE_SLOT = "o"
 """The answer slot that says: she came to 112 without passing the gate."""
 MISS_SLOT = "e"
@@ -49,6 +54,7 @@ class NodeKind(StrEnum):
     LASTING = "lasting"  # gate: told that her chat keeps everything; passed where it does not
     PAGE = "page"  # text and choices
     MENU = "menu"  # text and the topics that enter here
+    NUDGE = "nudge"  # a question about ringing her; passed where nothing can ring
     QUESTION = "question"  # one small answer, carried in the payload
     RESULT = "result"  # no screen: chooses by the answers
     CHECKLIST = "checklist"  # ticks, carried in the payload
@@ -57,6 +63,7 @@ class NodeKind(StrEnum):
     OPEN_CASE = "open_case"  # door: a human is asked for
     CASE = "case"  # the window of an open case
     END_CASE = "end_case"  # door: she ends her case
+    ALLOW_MEDIA = "allow_media"  # door: she agrees that photos and voice are taken
     HIDE = "hide"  # door: the window is removed
     FORGET = "forget"  # door: all about her is deleted
     SUGGEST = "suggest"  # the nearest nodes to what she typed
@@ -348,11 +355,15 @@ class Hide:
 
 @dataclass(frozen=True, slots=True)
 class OpenCase:
-    """She asks for a human. `topic` and `place` only if she gave them."""
+    """She asks for a human. `topic` and `place` only if she gave them.
+
+    `nudge`: at which hours, and under which words of the content, she lets us ring; None: never.
+    """
 
     language: Language
     topic: TextId | None
     place: str | None
+    nudge: tuple[str, TextId] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,6 +381,18 @@ class Decline:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeMedium:
+    """A photo or a voice of hers belongs to her open case, if she agreed to that."""
+
+    kind: MediaKind
+
+
+@dataclass(frozen=True, slots=True)
+class AllowMedia:
+    """She agrees that photos and voice are taken in her case."""
+
+
+@dataclass(frozen=True, slots=True)
 class EndCase:
     """She ends her case."""
 
@@ -379,7 +402,18 @@ class ForgetEverything:
     """All that is stored about her is deleted within 60 seconds."""
 
 
-Effect = Show | Arrive | Hide | OpenCase | Relay | Decline | EndCase | ForgetEverything
+Effect = (
+    Show
+    | Arrive
+    | Hide
+    | OpenCase
+    | Relay
+    | TakeMedium
+    | Decline
+    | AllowMedia
+    | EndCase
+    | ForgetEverything
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,15 @@ class QuestionPart(ScreenPart):
     choices: Annotated[list[AnswerPart], Field(min_length=1, max_length=MAX_CHOICES)]
 
 
+class NudgePart(ScreenPart):
+    """A question about ringing her; where nothing can ring she goes to `go` without it."""
+
+    kind: Literal["nudge"]
+    slot: Slot
+    go: Id
+    choices: Annotated[list[AnswerPart], Field(min_length=1, max_length=MAX_CHOICES)]
+
+
 class ResultPart(NodePart):
     kind: Literal["result"]
     cases: Annotated[list[CasePart], Field(min_length=1)]
@@ -158,6 +167,11 @@ class EndCasePart(NodePart):
     go: Id
 
 
+class AllowMediaPart(NodePart):
+    kind: Literal["allow_media"]
+    go: Id
+
+
 class HidePart(NodePart):
     kind: Literal["hide"]
     covers: list[Id] = []
@@ -186,6 +200,7 @@ AnyNode = Annotated[
     | Annotated[PagePart, Tag("page")]
     | Annotated[MenuPart, Tag("menu")]
     | Annotated[QuestionPart, Tag("question")]
+    | Annotated[NudgePart, Tag("nudge")]
     | Annotated[ResultPart, Tag("result")]
     | Annotated[ChecklistPart, Tag("checklist")]
     | Annotated[PlacesPart, Tag("places")]
@@ -193,6 +208,7 @@ AnyNode = Annotated[
     | Annotated[OpenCasePart, Tag("open_case")]
     | Annotated[CaseWindowPart, Tag("case")]
     | Annotated[EndCasePart, Tag("end_case")]
+    | Annotated[AllowMediaPart, Tag("allow_media")]
     | Annotated[HidePart, Tag("hide")]
     | Annotated[ForgetPart, Tag("forget")]
     | Annotated[SuggestPart, Tag("suggest")],

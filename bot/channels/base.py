@@ -8,8 +8,8 @@ is told to, and maps each of its platform's answers onto one of the verdicts bel
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -37,6 +37,11 @@ class Limits:
     keeps_window: bool  # True: what was shown stays until we cover it; False: her page does that
     silent: bool = True  # a message can come without a sound
     free_hours: int | None = None  # of a session; beyond it a message costs. None: none does
+
+    @property
+    def rings(self) -> bool:
+        """Whether a message can come to her phone by itself."""
+        return self.keeps_window
 
     @property
     def lasting(self) -> bool:
@@ -90,6 +95,14 @@ class Outgoing:
     position: Position | None = None
     number: int | None = None  # a case message's number, so that a repeat can be recognised
     author: str | None = None  # the role shown to her
+    voice: bytes | None = field(default=None, repr=False)  # a voice note: Ogg with Opus
+    takes_media: bool = False  # she has agreed that photos and voice are taken
+
+
+Fetch = Callable[[], Awaitable[bytes]]
+"""Brings a photo or a voice from its platform, as it is there; raises a `SendError`. Nothing is
+fetched before she has agreed to that. At most `MAX_MEDIUM` bytes."""
+MAX_MEDIUM = 12 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +118,7 @@ class Incoming:
     position: Position | None = None  # where she is, on channels whose page says it
     languages: tuple[Language, ...] = ()
     overtaken: bool = False  # what she did after it was handled before: nothing is shown any more
+    fetch: Fetch | None = field(default=None, repr=False)  # brings what she sent, if it is wanted
 
 
 class Intake(Protocol):
