@@ -15,6 +15,7 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 
+from bot.bell import Bell
 from bot.channels.base import Channel, Unauthorised
 from bot.channels.telegram import Profile, TelegramChannel
 from bot.channels.viber import ViberChannel
@@ -31,8 +32,10 @@ from bot.live import Changes
 from bot.privacy.redact import EventLog
 from bot.privacy.vault import Vault
 from bot.settings import Settings
+from bot.stop import StopSwitch
 from bot.storage.store import Store
 from bot.texts import Texts, open_content
+from bot.watch import Watch
 from bot.web.app import WebParts, create_app
 from bot.windows import Timing, Who, Windows
 from dialogs.model import SOURCE_LANGUAGE, Content, Language
@@ -73,6 +76,8 @@ class Phen:
     delivery: Delivery
     handover: Handover
     desk: Desk
+    bell: Bell
+    stop: StopSwitch
     accounts: Accounts
     now: Callable[[], datetime]
     failing: set[str] = field(default_factory=set)
@@ -159,7 +164,15 @@ def _joined(
         await conversation.case_changed(who)
 
     delivery = Delivery(store, windows, channels, content, texts, changes, now, gone, noticed)
-    handover = Handover(store, texts, changes, now, delivery.wake)
+    handover = Handover(
+        store,
+        texts,
+        changes,
+        now,
+        delivery.wake,
+        lambda who, language, words: conversation.nudge(who, language, words),
+    )
+    stop = StopSwitch(store, lambda: conversation.cover_open())
     conversation = Conversation(
         content,
         texts,
@@ -167,9 +180,10 @@ def _joined(
         windows,
         handover,
         delivery,
-        Fills(texts, store, now, lambda: changes.watched),
+        Fills(texts, store, now, Watch(store, texts, changes, now)),
         now,
         links.page,
+        lambda: stop.on,
     )
     return Phen(
         settings=settings,
@@ -187,6 +201,8 @@ def _joined(
         delivery=delivery,
         handover=handover,
         desk=Desk(store, changes, now, delivery.wake, texts),
+        bell=Bell(store, changes, now, None),
+        stop=stop,
         accounts=Accounts(store, vault, now),
         now=now,
     )
@@ -304,6 +320,7 @@ async def serve(
     listener = _bind(phen.settings)
     await phen.store.recover()
     await phen.store.nobody_present()
+    await phen.stop.refresh()
     server = _WebServer(
         uvicorn.Config(
             web_app(phen, demo),
@@ -388,6 +405,8 @@ def _clock(phen: Phen) -> Clock:
 
     clock = Clock(failed=lambda name, error: log.alarm("tick_failed", error))
     clock.every(TICK_SECONDS, phen.handover.tick, "waiting")
+    clock.every(TICK_SECONDS, phen.bell.tick, "bell")
+    clock.every(TICK_SECONDS, phen.stop.refresh, "stop switch")
     clock.every(600, tidy, "old messages")
     clock.every(3600, purge, "retention")
     return clock

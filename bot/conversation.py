@@ -223,12 +223,20 @@ class Conversation:
         if window is None or window.position is None or not self._stands_on_case(who):
             return  # she went elsewhere meanwhile, or hid it
         screen = self._screen(who, window.position.to(CASE if case else CASE_ENDED))
-        added = self._fills.of_case(screen.position.language, case) if case else ""
-        self._put(who, screen, added, in_case=bool(case))
+        added = await self._fills.of_case(screen.position.language, case) if case else ""
+        if not self._stands_on_case(who):
+            return
+        takes = case is not None and case.media_allowed
+        self._put(who, screen, added, in_case=bool(case), takes_media=takes)
 
     def _stands_on_case(self, who: Who) -> bool:
         window = self._windows.get(who)
         return bool(window and window.open and window.position and window.position.node == CASE)
+
+    def cover_open(self) -> None:
+        """Cover every open window, since the line was stopped."""
+        for who in self._windows.open_ones():
+            self.idle(who)
 
     async def cover_all(self) -> None:
         """Cover every open window, for a clean shutdown."""
@@ -501,7 +509,13 @@ class Conversation:
                 screen = self._screen(who, screen.position.to(CASE_ENDED))
             return self._put(who, screen, await self._fills.of(screen, None), in_case=bool(case))
         screen = self._screen(who, Position(screen.position.language, CASE))
-        self._put(who, screen, await self._fills.of(screen, case), in_case=True)
+        self._put(
+            who,
+            screen,
+            await self._fills.of(screen, case),
+            in_case=True,
+            takes_media=case.media_allowed,
+        )
 
     async def _arrive(self, who: Who, screen: Screen) -> None:
         """The gate is passed: her case before anything else, and what was held for her."""
@@ -510,7 +524,8 @@ class Conversation:
             return await self._show(who, screen)
         if case.state is not CaseState.CLOSED:
             screen = self._screen(who, Position(screen.position.language, CASE))
-        self._put(who, screen, await self._fills.of(screen, case), in_case=True)
+        added, takes = await self._fills.of(screen, case), case.media_allowed
+        self._put(who, screen, added, in_case=True, takes_media=takes)
 
     def _put_away(self, who: Who, incoming: Incoming, language: Language) -> None:
         """What she sees is removed; where it cannot be, the cover stands below it."""
@@ -654,6 +669,7 @@ class Conversation:
         in_case: bool,
         above: Sequence[TextId] = (),
         silent: bool = True,
+        takes_media: bool = False,
     ) -> None:
         message = render.render(
             screen,
@@ -665,7 +681,7 @@ class Conversation:
             in_case=in_case,
             page=self._page,
         )
-        self._windows.show(who, message if silent else replace(message, silent=False))
+        self._windows.show(who, replace(message, silent=silent, takes_media=takes_media))
 
     def _apologise(self, who: Who, incoming: Incoming) -> None:
         """Something failed here: she sees where 112 is, or is hidden. Needs no database."""

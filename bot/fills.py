@@ -8,7 +8,8 @@ from datetime import datetime
 from bot.storage.records import Case, CaseState
 from bot.storage.store import Store
 from bot.texts import Texts
-from dialogs.model import PLACE_SLOT, Fill, Language, Screen, TextId
+from bot.watch import Watch
+from dialogs.model import PLACE_SLOT, Fill, Language, Screen
 from scheduler import plan
 from scheduler.model import Reception, ReceptionState
 
@@ -21,12 +22,12 @@ class Fills:
         texts: Texts,
         store: Store,
         now: Callable[[], datetime],
-        somebody_is_there: Callable[[], bool],
+        watch: Watch,
     ) -> None:
         self._texts = texts
         self._store = store
         self._now = now
-        self._somebody_is_there = somebody_is_there
+        self._watch = watch
 
     async def of(self, screen: Screen, case: Case | None) -> str:
         """The words to add to a screen, or none. `case` is hers, if one is open."""
@@ -35,21 +36,21 @@ class Fills:
             case Fill.RECEPTIONS:
                 return await self._receptions(language, screen.position.answer(PLACE_SLOT))
             case Fill.DUTY:
-                there = self._somebody_is_there()
-                return self._texts.say(language, "duty.now" if there else "duty.nobody")
+                return await self._watch.words(language)
             case Fill.CASE:
-                return self.of_case(language, case)
+                return await self.of_case(language, case)
             case _:
                 return ""
 
-    def of_case(self, language: Language, case: Case | None) -> str:
-        """Whether somebody has answered her."""
-        return self._texts.say(language, self._state(case))
-
-    def _state(self, case: Case | None) -> TextId:
+    async def of_case(self, language: Language, case: Case | None) -> str:
+        """Whether somebody has answered her; else whether somebody can, and when."""
         if case is not None and case.state is CaseState.CLAIMED:
-            return "case.answered"
-        return "case.waiting" if self._somebody_is_there() else "notice.out_of_hours"
+            return self._texts.say(language, "case.answered")
+        if await self._watch.anybody():
+            return self._texts.say(language, "case.waiting")
+        return "\n\n".join(
+            (await self._watch.words(language), self._texts.say(language, "notice.out_of_hours"))
+        )
 
     async def _receptions(self, language: Language, code: str | None) -> str:
         if code is None:

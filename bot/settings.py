@@ -41,6 +41,8 @@ class Settings(BaseModel):
     public_url: str = ""
     telegram_token: SecretStr | None = None
     telegram_api: str = "https://api.telegram.org"
+    desk_token: SecretStr | None = None
+    desk_chat: int | None = None
     viber_token: SecretStr | None = None
     viber_api: str = "https://chatapi.viber.com"
     log_level: LogLevel = LogLevel.INFO
@@ -94,6 +96,10 @@ def read(environment: Mapping[str, str] | None = None, file: Path = Path(FILE)) 
         ]
     if "viber_token" in given and "public_url" not in given:
         mistakes.append("PHEN_PUBLIC_URL: Viber calls us there; set it beside PHEN_VIBER_TOKEN")
+    if "desk_chat" in given and "desk_token" not in given:
+        mistakes.append("PHEN_DESK_TOKEN: the desk's group needs the desk's bot; set it, too")
+    if "desk_token" in given and given["desk_token"] == given.get("telegram_token"):
+        mistakes.append("PHEN_DESK_TOKEN: women's and staff's traffic never mix; use another bot")
     if mistakes:
         raise SettingsWrong("\n".join(sorted(mistakes)))
     return settings
@@ -142,4 +148,4 @@ def _unknown(name: str) -> str:
     return f"{PREFIX}{name.upper()}: no such setting; did you mean {PREFIX}{near[0].upper()}?"
 
 
-_SECRETS = {"telegram_token", "viber_token"}
+_SECRETS = {"telegram_token", "desk_token", "viber_token"}

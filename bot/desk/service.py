@@ -220,7 +220,7 @@ class Desk:
             return
         await self._store.reopen(case.id, me.id)
         await self._store.audit(me.id, "case.reopened", case.id)
-        self._changed()
+        await self._tell(case, "notice.reopened", f"reopened:{secrets.token_hex(8)}")
 
     async def block(self, me: StaffMember, case_id: str, span: str) -> None:
         """Take nothing from this address: `case` while it is open, or a span of `BLOCKS`.
