@@ -7,20 +7,22 @@ goes on where it was. A ring carries no content: not who, not where, not about w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Protocol
 
+from bot.handover import UNANSWERED
 from bot.live import Changes
 from bot.privacy.redact import EventLog
 from bot.storage.records import BellAddress, Case, CaseState, Role, StaffMember, StaffState
 from bot.storage.store import Store
 from bot.texts import ZONE
-from scheduler.duty import DutyTable, next_duty, on_duty
+from scheduler.duty import DutyTable, Shift, Who, next_duty, on_duty
 
-PAUSES = (timedelta(minutes=2), timedelta(minutes=2), timedelta(minutes=2))
-"""From one round to the next: those on duty who speak her language, they again, the others on
+PAUSE = timedelta(minutes=2)
+"""Between the first rounds: those on duty who speak her language, they again, the others on
 duty, everybody."""
 LATER = timedelta(minutes=15)
 """Between the rounds that follow, for as long as nobody has claimed it."""
@@ -28,7 +30,10 @@ OWNER_AGAIN = timedelta(minutes=8)
 OWNER_ROUNDS = 3
 """How often unread words ring for the consultant who has the case."""
 UNREACHED = timedelta(seconds=20)
-"""Until the next round, where one reached nobody though it should have."""
+"""Until the next of the first rounds, where nobody can have heard this one."""
+
+BY_DAY = (9, 21)
+"""Local hours, first and last, in which everybody is rung where no duty begins in time for her."""
 
 log = EventLog("bell")
 
@@ -47,27 +52,42 @@ class Ringer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One round of ringing: for whom, and when the next one follows."""
+    """One round of ringing: for whom, when the next one follows, and whether it is a first one."""
 
-    whom: frozenset[str]
+    whom: frozenset[Who]
     again_in: timedelta
+    is_first: bool
 
 
 def call_round(
-    number: int, language: str, consultants: Mapping[str, Collection[str]], there: frozenset[str]
+    number: int, language: str, consultants: Mapping[Who, Collection[str]], there: frozenset[Who]
 ) -> Round:
     """Whom round `number` (from 0) rings for.
 
-    `consultants`: the languages that each speaks. `there`: who is on duty; nobody at all when
-    no duty is known, and then everybody counts as on duty.
+    `consultants`: the languages that each speaks. `there`: who is on duty; where that is nobody,
+    everybody counts as on duty.
     """
-    there = there & frozenset(consultants) or frozenset(consultants)
-    speaks = frozenset(who for who in there if language in consultants[who])
-    first = speaks or there
-    others = (there - first) or frozenset(consultants)
-    rounds = (first, first, others, frozenset(consultants))
-    pause = PAUSES[number] if number < len(PAUSES) else LATER
-    return Round(rounds[number] if number < len(rounds) else there, pause)
+    everybody = frozenset(consultants)
+    there = there & everybody or everybody
+    speak = frozenset(who for who in there if language in consultants[who])
+    nearest = speak or there
+    firsts = [each for each in (nearest, nearest, there - nearest, everybody) if each]
+    if number < len(firsts):
+        is_last = number == len(firsts) - 1
+        return Round(firsts[number], LATER if is_last else PAUSE, is_first=True)
+    return Round(there, LATER, is_first=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Roster:
+    """Who answers women, who of them is on duty at this moment, and who begins next."""
+
+    now: datetime
+    consultants: Mapping[Who, Collection[str]]
+    table: DutyTable
+    there: frozenset[Who]
+    coming: Shift | None
+    bells: Sequence[BellAddress]
 
 
 class Bell:
@@ -84,85 +104,110 @@ class Bell:
         self._changes = changes
         self._now = now
         self._ringer = ringer
-        self._rung: set[str] = set()  # cases for which phones may still show a ring
+        self._rung: dict[str, str | None] = {}  # on phones: the case, and who had it then
 
     async def tick(self) -> None:
         """Ring whatever is due. A ring that was cut off by a crash comes again."""
-        now = self._now()
-        due = await self._store.ringing(now)
-        if due:
-            consultants = await self._consultants()
-            table = await self._store.duty()
-            for case in due:
-                if case.state is CaseState.WAITING:
-                    await self._ring_waiting(case, consultants, table, now)
-                else:
-                    await self._ring_owner(case, now)
         await self._quiet()
+        due = await self._store.ringing(self._now())
+        if due:
+            roster = await self._roster()
+            await asyncio.gather(*(self._ring_case(case, roster) for case in due))
 
-    async def _ring_waiting(
-        self,
-        case: Case,
-        consultants: Mapping[str, Collection[str]],
-        table: DutyTable,
-        now: datetime,
-    ) -> None:
-        there = on_duty(table, now, ZONE) & frozenset(consultants)
-        if not there:
-            coming = next_duty(table, now, ZONE, consultants)
-            if coming is not None:  # nobody is woken at night; the morning begins with it
-                await self._store.rung(case, case.bell_round, coming.start)
-                return self._changes.notify()
-        round_ = call_round(case.bell_round, case.language, consultants, there)
-        await self._ring(case, round_.whom, case.bell_round + 1, round_.again_in, now)
-
-    async def _ring_owner(self, case: Case, now: datetime) -> None:
-        """Her words are unread, or the case was handed over: its consultant hears of it."""
-        if case.unread == 0 and case.passed_at is None:
-            await self._store.rung(case, 0, None)
-            return
-        whom = frozenset({case.claimed_by} if case.claimed_by else ())
-        if case.bell_round + 1 >= OWNER_ROUNDS:
-            await self._ring(case, whom, case.bell_round + 1, None, now)
+    async def _ring_case(self, case: Case, roster: _Roster) -> None:
+        if case.state is CaseState.WAITING:
+            await self._ring_waiting(case, roster)
         else:
-            await self._ring(case, whom, case.bell_round + 1, OWNER_AGAIN, now)
+            await self._ring_owner(case, roster)
 
-    async def _ring(
-        self,
-        case: Case,
-        whom: frozenset[str],
-        rounds: int,
-        again_in: timedelta | None,
-        now: datetime,
-    ) -> None:
-        reached = await self._phones(whom, case.id)
-        if reached is None:  # a round that should have reached a phone, and did not
-            log.alarm("bell_unreached")
-            again_in = UNREACHED
-        await self._store.rung(case, rounds, None if again_in is None else now + again_in)
+    async def _ring_waiting(self, case: Case, roster: _Roster) -> None:
+        coming = roster.coming
+        if not roster.there and coming is not None:
+            given_up = case.last_woman_at + UNANSWERED
+            begins = coming.start if coming.start < given_up else _by_day(roster.now)
+            if begins > roster.now:  # nobody is woken at night; the morning begins with it
+                await self._store.rung(case, 0, begins)
+                return self._changes.notify()
+        round_ = call_round(case.bell_round, case.language, roster.consultants, roster.there)
+        heard = await self._rings(case, round_.whom, roster)
+        again_in = round_.again_in
+        if not heard:
+            again_in = min(again_in, UNREACHED if round_.is_first else PAUSE)
+        again_at = roster.now + again_in
+        if coming is not None:  # whoever comes in the meantime hears of it at once
+            again_at = min(again_at, coming.start)
+        await self._store.rung(case, case.bell_round + 1, again_at)
         self._changes.notify()
 
-    async def _phones(self, whom: frozenset[str], case_id: str) -> frozenset[str] | None:
-        """Who was reached on a phone; None when phones were to ring and none did."""
+    async def _ring_owner(self, case: Case, roster: _Roster) -> None:
+        """Her words are unread, or the case was handed over: its consultant hears of it.
+
+        Off duty she hears it once, and again when her duty begins.
+        """
+        owner, passed = case.claimed_by, case.passed_at is not None
+        if owner is None or (case.unread == 0 and not passed):
+            await self._store.rung(case, 0, None)
+            return
+        await self._rings(case, frozenset({owner}), roster)
+        again_at: datetime | None = roster.now + OWNER_AGAIN
+        if owner not in roster.there and not passed:
+            hers = next_duty(roster.table, roster.now, ZONE, {owner})
+            again_at = hers.start if hers is not None else again_at
+        if case.bell_round + 1 >= OWNER_ROUNDS:
+            again_at = None
+        await self._store.rung(case, case.bell_round + 1, again_at)
+        self._changes.notify()
+
+    async def _rings(self, case: Case, whom: frozenset[Who], roster: _Roster) -> bool:
+        """Ring their phones; False when nobody can have heard it, on a phone or at a desk."""
         if self._ringer is None:
-            return frozenset()
-        bells = [bell for bell in await self._store.bells() if bell.staff_id in whom]
+            return True  # there is only the open desk
+        bells = [bell for bell in roster.bells if bell.staff_id in whom]
         if not bells:
-            return frozenset()
-        self._rung.add(case_id)
-        return await self._ringer.ring(bells, case_id) or None
+            return self._changes.watched
+        self._rung[case.id] = case.claimed_by
+        try:
+            reached = await self._ringer.ring(bells, case.id)
+        except Exception as error:  # of whatever kind: the other cases ring all the same
+            log.alarm("bell_unreached", error)
+            return False
+        if not reached:
+            log.alarm("bell_unreached")
+        return bool(reached)
 
     async def _quiet(self) -> None:
-        """Ringing stops when somebody claims: also what stands on the phones of the others."""
+        """Take back what stands on phones, once somebody else has the case, or it was read."""
         if self._ringer is None or not self._rung:
             return
-        waiting = {case.id for case in await self._store.waiting()}
-        for case_id in self._rung - waiting:
-            await self._ringer.quiet(case_id)
-        self._rung &= waiting
+        open_ = {case.id: case for case in await self._store.open_cases()}
+        for case_id, owner in list(self._rung.items()):
+            case = open_.get(case_id)
+            if case is None or case.claimed_by != owner or _is_read(case):
+                del self._rung[case_id]
+                await self._ringer.quiet(case_id)
 
-    async def _consultants(self) -> dict[str, frozenset[str]]:
-        return {each.id: each.languages for each in await self._store.all_staff() if answers(each)}
+    async def _roster(self) -> _Roster:
+        now, table = self._now(), await self._store.duty()
+        members = await self._store.all_staff()
+        consultants = {each.id: each.languages for each in members if answers(each)}
+        there = on_duty(table, now, ZONE) & frozenset(consultants)
+        coming = next_duty(table, now, ZONE, consultants)
+        bells = await self._store.bells() if self._ringer is not None else []
+        return _Roster(now, consultants, table, there, coming, bells)
+
+
+def _by_day(now: datetime) -> datetime:
+    """Now, or, at night, the next morning."""
+    first, last = BY_DAY
+    local = now.astimezone(ZONE)
+    if first <= local.hour < last:
+        return now
+    day = local.date() + timedelta(days=local.hour >= last)
+    return datetime.combine(day, time(first), ZONE).astimezone(UTC)
+
+
+def _is_read(case: Case) -> bool:
+    return case.state is CaseState.CLAIMED and case.unread == 0 and case.passed_at is None
 
 
 def answers(member: StaffMember) -> bool:

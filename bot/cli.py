@@ -9,36 +9,30 @@ import json
 import secrets
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
-from zoneinfo import ZoneInfo
+from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from bot import content_tools
-from bot import settings as settings_of
+from bot import cli_duty, cli_staff, cli_viber, content_tools, lifecycle
 from bot.app import AddressInUse, AddressWrong, Phen, join, serve, until_signalled
-from bot.channels.base import Refused, SendError, Unauthorised, Unsent
 from bot.channels.console import ADDRESS, ConsoleChannel
-from bot.channels.viber import ViberChannel
+from bot.cli_common import Mistake, local, print_table, read_settings, with_store
 from bot.demo import LOGINS, PASSWORD, Demo, NotADemo, settings_for
 from bot.desk.accounts import AccountError
 from bot.privacy import redact
 from bot.privacy.vault import Vault, VaultError
 from bot.settings import Settings, SettingsWrong
 from bot.storage.migrate import migrate as bring_up_to_date
-from bot.storage.records import Role, StoreError
+from bot.storage.records import StoreError
+from bot.texts import ZONE
 from dialogs.load import ContentError
 from scheduler import exchange
 from scheduler.model import Reception
 
-T = TypeVar("T")
-SOFIA = ZoneInfo("Europe/Sofia")
 app = typer.Typer(
     name="phen",
     help="Phen, an anonymous help line. Example: phen demo",
@@ -50,20 +44,10 @@ app = typer.Typer(
 receptions = typer.Typer(
     help="Keep the mobile receptions. Example: phen receptions list", no_args_is_help=True
 )
-staff = typer.Typer(
-    help="Keep the centre's accounts. Example: phen staff list", no_args_is_help=True
-)
 app.add_typer(receptions, name="receptions")
-viber = typer.Typer(
-    help="Tell Viber where we are, and ask what it knows. Example: phen viber info",
-    no_args_is_help=True,
-)
-app.add_typer(staff, name="staff")
-app.add_typer(viber, name="viber")
-
-
-class Mistake(Exception):
-    """A mistake of the person at the keyboard: one sentence that says what to do."""
+app.add_typer(cli_staff.app, name="staff")
+app.add_typer(cli_duty.app, name="duty")
+app.add_typer(cli_viber.app, name="viber")
 
 
 def main() -> None:
@@ -103,12 +87,6 @@ _MISTAKES = (
 )
 
 
-def _settings() -> Settings:
-    settings = settings_of.read()
-    redact.configure_logging(settings.log_level)
-    return settings
-
-
 def _prepare(settings: Settings) -> None:
     """The data folder, an up-to-date database, and the master key of a new one."""
     try:
@@ -119,42 +97,19 @@ def _prepare(settings: Settings) -> None:
     Vault.open(settings.key_file, create=is_new)
 
 
-def _with_store(work: Callable[[Phen], Awaitable[T]]) -> T:
-    """Do one thing with the parts joined, beside a running server."""
-
-    async def joined() -> T:
-        settings = _settings()
-        async with join(settings) as phen:
-            return await work(phen)
-
-    return asyncio.run(joined())
-
-
-def _print(table: Table) -> None:
-    """A table as wide as the terminal; where there is none, each row whole on its line."""
-    Console(width=None if sys.stdout.isatty() else _PIPED).print(table)
-
-
-_PIPED = 500
-
-
-def _local(moment: datetime) -> str:
-    return moment.astimezone(SOFIA).strftime("%Y-%m-%d %H:%M")
-
-
 # --- running ---------------------------------------------------------------------------------
 
 
 @app.command()
 def run() -> None:
     """Serve the web, the desk and the configured channels until SIGTERM. Example: phen run"""
-    asyncio.run(_serve(_settings(), with_demo=False))
+    asyncio.run(_serve(read_settings(), with_demo=False))
 
 
 @app.command()
 def demo() -> None:
     """Serve everything on loopback with sample data and demo logins. Example: phen demo"""
-    asyncio.run(_serve(settings_for(_settings()), with_demo=True))
+    asyncio.run(_serve(settings_for(read_settings()), with_demo=True))
 
 
 @app.command()
@@ -217,7 +172,7 @@ async def _read_lines(lines: asyncio.Queue[str | None], phen: Phen) -> None:
 @app.command()
 def migrate() -> None:
     """Bring the database up to date. Example: phen migrate"""
-    settings = _settings()
+    settings = read_settings()
     _prepare(settings)
     typer.echo("The database is up to date.")
 
@@ -225,7 +180,7 @@ def migrate() -> None:
 @app.command()
 def purge() -> None:
     """Destroy now whatever its time has come for. Example: phen purge"""
-    purged = _with_store(lambda phen: phen.store.purge(phen.now()))
+    purged = with_store(lambda phen: phen.store.purge(phen.now()))
     typer.echo(f"Destroyed: {purged.texts} case texts, {purged.cases} cases, {purged.keys} keys.")
 
 
@@ -245,7 +200,7 @@ def check(
     if schema:
         content_tools.write_schemas()
         return
-    day = on.date() if on is not None else datetime.now(SOFIA).date()
+    day = on.date() if on is not None else datetime.now(ZONE).date()
     if channels:
         report = content_tools.channels(day)
         if form == "json":
@@ -271,8 +226,13 @@ def check(
 def graph(
     topic: Annotated[str, typer.Argument(help="One topic; all when left out.")] = "",
     out: Annotated[Path, typer.Option(help="Where the SVG goes.")] = Path("phen.svg"),
+    cases: Annotated[
+        bool, typer.Option("--cases", help="Print the life of a case instead, as Mermaid.")
+    ] = False,
 ) -> None:
     """Draw the dialog: dead ends, and how far 112 is. Example: phen graph order --out order.svg"""
+    if cases:
+        return typer.echo(lifecycle.diagram(), nl=False)
     drawing = content_tools.drawing(topic or None)
     if drawing is None:
         raise Mistake(f"There is no topic of that name; take one of: {content_tools.topics()}.")
@@ -295,12 +255,12 @@ def list_receptions(
         return await phen.store.receptions(municipality.lower() or None, since)
 
     table = Table("id", "municipality", "place", "start", "end", "state")
-    for reception in _with_store(read):
-        start, end = (_local(moment) for moment in (reception.start, reception.end))
+    for reception in with_store(read):
+        start, end = (local(moment) for moment in (reception.start, reception.end))
         table.add_row(
             reception.id, reception.municipality, reception.place, start, end, reception.state.value
         )
-    _print(table)
+    print_table(table)
 
 
 @receptions.command("add")
@@ -351,7 +311,7 @@ def export_receptions(
     async def read(phen: Phen) -> str:
         return exchange.write_csv(await phen.store.receptions(since=phen.now()), phen.places)
 
-    text = _with_store(read)
+    text = with_store(read)
     if file is None:
         typer.echo(text, nl=False)
     else:
@@ -366,97 +326,5 @@ def _import(data: bytes, one: bool = False) -> None:
             raise Mistake("\n".join(str(problem) for problem in result.problems))
         return await phen.store.save_receptions(result.receptions)
 
-    added, changed = _with_store(take)
+    added, changed = with_store(take)
     typer.echo("Added." if one else f"Added: {added}, changed: {changed}.")
-
-
-# --- staff -----------------------------------------------------------------------------------
-
-
-@staff.command("add")
-def add_staff(
-    login: Annotated[str, typer.Argument(help="Small letters, digits, dots.")],
-    role: Annotated[list[Role], typer.Option(help="Can be given more than once.")],
-    alias: Annotated[str, typer.Option(help="How women see her; the role when left out.")] = "",
-) -> None:
-    """Invite somebody by a link that works once. Example: phen staff add maria --role consultant"""
-
-    async def invite(phen: Phen) -> str:
-        token = await phen.accounts.invite(login, role, alias)
-        return f"{phen.settings.address}/invite#{token}"
-
-    typer.echo(_with_store(invite))
-    typer.echo("The link works once, for three days. Send it over a channel that you trust.")
-
-
-@staff.command("list")
-def list_staff() -> None:
-    """List the accounts. Example: phen staff list"""
-    table = Table("login", "alias", "roles", "state")
-    for member in _with_store(lambda phen: phen.store.all_staff()):
-        roles = ", ".join(sorted(role.value for role in member.roles))
-        table.add_row(member.login, member.alias, roles, member.state.value)
-    _print(table)
-
-
-@staff.command("remove")
-def remove_staff(login: str) -> None:
-    """Freeze an account and end its sessions. Example: phen staff remove maria"""
-
-    async def freeze(phen: Phen) -> bool:
-        return await phen.accounts.freeze(login)
-
-    if not _with_store(freeze):
-        raise Mistake("There is no such login; see `phen staff list`.")
-    typer.echo("The account is frozen and its sessions are ended.")
-
-
-# --- Viber -----------------------------------------------------------------------------------
-
-
-@viber.command("set-webhook")
-def set_viber_webhook() -> None:
-    """Let Viber call us; `phen run` must be running. Example: phen viber set-webhook"""
-
-    async def set_it(channel: ViberChannel) -> str:
-        await channel.set_webhook()
-        return channel.webhook
-
-    typer.echo(f"Viber took the address and calls {_ask_viber(set_it)} from now on.")
-
-
-@viber.command("info")
-def viber_info() -> None:
-    """Show what Viber says of the bot, and whether it calls us. Example: phen viber info"""
-
-    async def look(channel: ViberChannel) -> tuple[Mapping[str, Any], str]:
-        return await channel.account(), channel.webhook
-
-    told, ours = _ask_viber(look)
-    for name, value in told.items():
-        typer.echo(f"{name:18} {', '.join(value) if isinstance(value, list) else value}")
-    if told.get("webhook") != ours:
-        raise Mistake(f"Viber does not call {ours}; run `phen viber set-webhook`.")
-
-
-def _ask_viber(ask: Callable[[ViberChannel], Awaitable[T]]) -> T:
-    async def asked(phen: Phen) -> T:
-        if phen.viber is None:
-            raise Mistake("PHEN_VIBER_TOKEN is not set; put the bot's token there.")
-        return await ask(phen.viber)
-
-    try:
-        return _with_store(asked)
-    except SendError as error:
-        told = next(words for kind, words in _VIBER_SAYS.items() if isinstance(error, kind))
-        raise Mistake(told) from None
-
-
-_VIBER_SAYS: dict[type[SendError], str] = {  # the last one fits every other
-    Unauthorised: "Viber does not accept the token, or has blocked the bot; compare"
-    " PHEN_VIBER_TOKEN with the bot's settings in Viber.",
-    Refused: "Viber does not accept the address; it must begin with https://, have a certificate"
-    " that phones trust, and `phen run` must answer there.",
-    Unsent: "Viber cannot be reached; check the network and PHEN_VIBER_API.",
-    SendError: "Viber's answer was lost or makes no sense; try again in a minute.",
-}

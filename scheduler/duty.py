@@ -1,13 +1,14 @@
 """Who is on duty, and when somebody is next: pure, from a table and a moment.
 
 Hours are local ones of the zone that is given; an end at or before the start is on the next
-day. An hour that the clock jumps over begins when the clock goes on.
+day. A time that the clock jumps over is when the clock goes on; of one that comes twice, the
+first counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -37,7 +38,10 @@ class Weekly:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What holds on one day instead of her week and her shifts. No hours: she is away."""
+    """What begins on one day instead of her week and her shifts. No hours: she is away.
+
+    A night that began the day before stays; a shift over several days loses this day.
+    """
 
     who: Who
     day: date
@@ -67,23 +71,29 @@ class DutyTable:
 
 
 def duties(table: DutyTable, first: date, last: date, zone: ZoneInfo) -> list[Shift]:
-    """Every duty that begins on these local days, in order of time."""
+    """Every duty that begins on these local days, in order of time.
+
+    Of a shift over several days, what is left after a day that differs begins after that day.
+    """
     found = [
         shift
         for n in range((last - first).days + 1)
-        for shift in _on(table, first + timedelta(days=n), zone)
+        for shift in _planned(table, first + timedelta(days=n), zone)
     ]
+    calendar = _shifts(table, zone)
+    found += [each for each in calendar if first <= each.start.astimezone(zone).date() <= last]
     return sorted(found, key=lambda shift: (shift.start, shift.end, shift.who))
 
 
 def on_duty(table: DutyTable, now: datetime, zone: ZoneInfo) -> frozenset[Who]:
     """Who is on duty at that moment."""
     today = now.astimezone(zone).date()
-    around = duties(table, today - timedelta(days=1), today, zone)
-    long = (shift for shift in table.shifts if shift.start <= now < shift.end)
-    away = {each.who for each in table.days if each.day == today and each.hours is None}
-    running = {shift.who for shift in around if shift.start <= now < shift.end}
-    return frozenset(running | {shift.who for shift in long if shift.who not in away})
+    running = [
+        *_planned(table, today - _DAY, zone),
+        *_planned(table, today, zone),
+        *_shifts(table, zone),
+    ]
+    return frozenset(shift.who for shift in running if shift.start <= now < shift.end)
 
 
 def next_duty(
@@ -96,23 +106,52 @@ def next_duty(
     return next((shift for shift in wanted if shift.start > now), None)
 
 
-def _on(table: DutyTable, day: date, zone: ZoneInfo) -> Iterator[Shift]:
+_DAY = timedelta(days=1)
+
+
+def _planned(table: DutyTable, day: date, zone: ZoneInfo) -> Iterator[Shift]:
+    """What begins on that day by the week, or by what holds instead."""
     instead = {each.who for each in table.days if each.day == day}
-    for each in table.days:
-        if each.day == day and each.hours is not None:
-            yield _shift(each.who, day, each.hours, zone)
-    for weekly in table.weekly:
-        if weekly.weekday == day.weekday() and weekly.who not in instead:
-            yield _shift(weekly.who, day, weekly.hours, zone)
+    hours = [(each.who, each.hours) for each in table.days if each.day == day and each.hours]
+    hours += [
+        (each.who, each.hours)
+        for each in table.weekly
+        if each.weekday == day.weekday() and each.who not in instead
+    ]
+    for who, its in hours:
+        ends_on = day if its.start < its.end else day + _DAY
+        start, end = _moment(day, its.start, zone), _moment(ends_on, its.end, zone)
+        if start < end:  # else the clock jumps over all of it
+            yield Shift(who, start, end)
+
+
+def _shifts(table: DutyTable, zone: ZoneInfo) -> Iterator[Shift]:
+    """What is left of the calendar: a night goes with the day on which it begins."""
     for shift in table.shifts:
-        if shift.start.astimezone(zone).date() == day and shift.who not in instead:
+        instead = {each.day for each in table.days if each.who == shift.who}
+        if shift.end - shift.start > _DAY:
+            yield from _without(shift, sorted(instead), zone)
+        elif shift.start.astimezone(zone).date() not in instead:
             yield shift
 
 
-def _shift(who: Who, day: date, hours: Hours, zone: ZoneInfo) -> Shift:
-    over_midnight = hours.end <= hours.start
-    ends_on = day + timedelta(days=1) if over_midnight else day
-    moment: Callable[[date, time], datetime] = lambda at, clock: datetime.combine(  # noqa: E731
-        at, clock, zone
-    ).astimezone(UTC)
-    return Shift(who, moment(day, hours.start), moment(ends_on, hours.end))
+def _without(shift: Shift, days: Sequence[date], zone: ZoneInfo) -> Iterator[Shift]:
+    start = shift.start
+    for day in days:
+        begins, ends = (_moment(each, time(), zone) for each in (day, day + _DAY))
+        if start < ends and begins < shift.end:
+            if start < begins:
+                yield replace(shift, start=start, end=begins)
+            start = ends
+    if start < shift.end:
+        yield replace(shift, start=start)
+
+
+def _moment(day: date, clock: time, zone: ZoneInfo) -> datetime:
+    """When the clock first shows that time of that day, or, where it jumps, a later one."""
+    local = datetime.combine(day, clock)
+    while True:
+        at = local.replace(tzinfo=zone).astimezone(UTC)
+        if at.astimezone(zone).replace(tzinfo=None) == local:
+            return at
+        local += timedelta(minutes=1)

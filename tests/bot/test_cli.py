@@ -58,7 +58,7 @@ class Keyboard:
         }  # fmt: skip
         done = subprocess.run(
             [sys.executable, "-m", "bot", *words],
-            input=given, capture_output=True, text=True, timeout=20, cwd=self.folder,
+            input=given, capture_output=True, text=True, timeout=60, cwd=self.folder,
             env=environment, check=False,
         )  # fmt: skip
         said = Said(done.returncode, done.stdout, done.stderr)
@@ -189,7 +189,7 @@ def test_a_file_that_is_not_there_and_a_folder_that_is_not_there(centre: Keyboar
 # --- staff ---------------------------------------------------------------------------------
 
 
-def test_staff_are_invited_listed_and_frozen(centre: Keyboard) -> None:
+def test_staff_are_invited_listed_and_removed(centre: Keyboard) -> None:
     invited = centre.types("staff", "add", "maria", "--role", "consultant", "--alias", "Мария")
     assert invited.status == 0
     assert invited.out.startswith("http://127.0.0.1:8000/invite#")
@@ -199,7 +199,7 @@ def test_staff_are_invited_listed_and_frozen(centre: Keyboard) -> None:
     assert "\x1b" not in listed.out
     assert centre.refused("staff", "add", "maria", "--role", "staff")
     assert centre.types("staff", "remove", "maria").status == 0
-    assert "frozen" in centre.types("staff", "list").out
+    assert "maria" not in centre.types("staff", "list").out
     assert "phen staff list" in centre.refused("staff", "remove", "nobody")
 
 
