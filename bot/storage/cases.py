@@ -6,15 +6,15 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import case, exists, func, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.lifecycle import Act, target
 from bot.privacy.retention import whole_hour
-from bot.storage.handing import Handing, count_unanswered
+from bot.storage.handing import Handing, count_unanswered, same_woman
 from bot.storage.part import CASES, OPEN, new_id
-from bot.storage.records import Blocked, Case, CaseState, Nudge
-from bot.storage.tables import audit, cases, handles, messages, outbox
+from bot.storage.records import Blocked, Case, CaseState, MessageState, Nudge
+from bot.storage.tables import audit, cases, handles, media, messages, outbox
 
 
 class Cases(Handing):
@@ -116,8 +116,9 @@ class Cases(Handing):
 
     async def has_text(self, case_id: str) -> bool:
         """Whether what was said in it can still be read."""
-        kept = cases.c.id == case_id, cases.c.wrapped_key.is_not(None)
-        return await self._first(CASES.where(*kept)) is not None
+        async with self._database.read() as connection:
+            row = (await connection.execute(CASES.where(cases.c.id == case_id))).one_or_none()
+        return row is not None and self._can_open(row)
 
     async def knows(self, channel: str, address: str) -> bool:
         """Whether anything is kept for this address, open or closed."""
@@ -155,16 +156,20 @@ class Cases(Handing):
         return None if row is None else (row.channel, self._address(case_id, row.address))
 
     async def set_present(self, case_id: str, present: bool) -> None:
-        """Whether her window is open now: only then is anything sent."""
-        absent = {"absent_since": None, "nudged_at": None}
-        since = absent if present else {"absent_since": self._now()}
-        change = cases.update().where(cases.c.id == case_id)
-        await self._change(change.values(present=present, **since))
+        """Whether her window is open now: only then is anything sent.
+
+        It is one window: once it is covered, what is held of an older case of hers stays held.
+        """
+        if present:
+            here = {"present": True, "absent_since": None, "nudged_at": None}
+            await self._change(cases.update().where(cases.c.id == case_id).values(**here))
+        else:
+            away = {"present": False, "absent_since": _since(self._now())}
+            await self._change(cases.update().where(same_woman(case_id)).values(**away))
 
     async def nobody_present(self) -> None:
         """At the start: no window is known to be open."""
-        since = {"absent_since": func.coalesce(cases.c.absent_since, self._now())}
-        await self._change(cases.update().values(present=False, **since))
+        await self._change(cases.update().values(present=False, absent_since=_since(self._now())))
 
     async def told(self, case_id: str, stage: int) -> None:
         """She has had that waiting message."""
@@ -172,19 +177,23 @@ class Cases(Handing):
 
     # --- the end -----------------------------------------------------------------------------
 
-    async def close_case(self, case_id: str, notice: str | None, cause: str) -> Case | None:
+    async def close_case(
+        self, case_id: str, notice: str | None, cause: str, by: str | None = None
+    ) -> Case | None:
         """Close a case and keep the good-bye in one transaction; None if it is not open.
 
-        From now on its times are whole hours, and its key is under today's, which is
-        destroyed within 48 hours.
+        `by`: the consultant who closes it; None, too, if it is not hers. From now on its times
+        are whole hours, and its key is under today's, which is destroyed within 48 hours. Of
+        photos and voices only those stay that are still to be sent to her.
         """
+        mine = [] if by is None else [cases.c.claimed_by == by]
         async with self._database.write() as connection:
-            found = CASES.where(cases.c.id == case_id, OPEN).with_for_update(of=cases)
+            found = CASES.where(cases.c.id == case_id, OPEN, *mine).with_for_update(of=cases)
             row = (await connection.execute(found)).one_or_none()
             if row is None:
                 return None
-            if notice is not None:
-                await self._append_notice(connection, row, notice, cause)
+            if notice is not None:  # opened again, it is closed, and says good-bye, again
+                await self._append_notice(connection, row, notice, f"{cause}:{row.last_number}")
             await self._rewrap(connection, row, self._vault.day_key(self._today()))
             await count_unanswered(connection, row, self._now())
             await self._close(connection, case_id)
@@ -203,18 +212,30 @@ class Cases(Handing):
                 absent_since=None,
             )
         )
+        unsent = messages.c.state != MessageState.DUE
+        over = select(messages.c.id).where(messages.c.case_id == case_id, unsent)
+        await connection.execute(media.delete().where(media.c.message_id.in_(over)))
         await _blur(connection, case_id, self._now())
 
     async def close_unreadable(self) -> int:
         """At the start: close the open cases whose key is lost, so that she can open another."""
         existing = self._vault.day_keys()
         async with self._database.write() as connection:
-            query = select(cases.c.id).where(OPEN, cases.c.day_key.not_in(existing))
-            lost = (await connection.execute(query)).scalars().all()
-            for case_id in lost:
-                await connection.execute(outbox.delete().where(outbox.c.case_id == case_id))
-                await self._close(connection, case_id)
+            query = select(cases).where(OPEN, cases.c.day_key.not_in(existing))
+            lost = (await connection.execute(query)).all()
+            for row in lost:
+                await connection.execute(outbox.delete().where(outbox.c.case_id == row.id))
+                await count_unanswered(connection, row, self._now())
+                await self._close(connection, row.id)
         return len(lost)
+
+
+def _since(now: datetime) -> Any:
+    """Since when she is away; of a closed case, that is no longer kept."""
+    return case(
+        (cases.c.state == CaseState.CLOSED, null()),
+        else_=func.coalesce(cases.c.absent_since, now),
+    )
 
 
 async def _free_alias(connection: AsyncConnection, alias: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from bot.storage.handing import look_again
 from bot.storage.part import Part, new_id
 from bot.storage.tables import duty_days, duty_shifts, duty_weekly
 from scheduler.duty import Day, DutyTable, Hours, Shift, Weekly
@@ -75,6 +76,7 @@ class DutyBook(Part):
             await connection.execute(table.delete().where(which))
             if rows:
                 await connection.execute(table.insert(), rows)
+            await look_again(connection, self._now())
 
 
 def _time(minutes: int) -> time:

@@ -6,7 +6,7 @@ active owner, and only the right state, gets through.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, Select, delete, exists, select
@@ -17,8 +17,19 @@ from bot.lifecycle import Act, sources, target
 from bot.storage.figures import UNANSWERED, count
 from bot.storage.messages import Messages
 from bot.storage.part import CASES, OPEN
-from bot.storage.records import Block, Case, CaseState, OtherCaseOpen, StaffState, TextGone
+from bot.storage.records import (
+    Block,
+    Case,
+    CaseState,
+    NotYours,
+    OtherCaseOpen,
+    StaffState,
+    TextGone,
+)
 from bot.storage.tables import blocks, cases, staff
+
+LONGEST_PAUSE = timedelta(minutes=15)
+"""A bell that is set later than that waits for a duty to begin."""
 
 
 class Handing(Messages):
@@ -43,8 +54,10 @@ class Handing(Messages):
     async def transfer(self, case_id: str, staff_id: str, to: str) -> bool:
         """Hand a case to an active colleague, for whom it rings until she opens it.
 
-        False: it is not hers, or the colleague is not active.
+        False: it is not hers, or the colleague is not active, or no other.
         """
+        if to == staff_id:
+            return False
         return await self._change(
             cases.update()
             .where(cases.c.id == case_id, _may(Act.TRANSFER), cases.c.claimed_by == staff_id)
@@ -73,15 +86,16 @@ class Handing(Messages):
         return await self._all(CASES.where(OPEN, cases.c.passed_at <= before), blank=True)
 
     async def reopen(self, case_id: str, staff_id: str) -> Case:
-        """Open a closed case of hers again. Raises `OtherCaseOpen`, `TextGone`.
+        """Open a closed case of hers again. Raises `NotYours`, `OtherCaseOpen`, `TextGone`.
 
-        It goes on under the same alias and key, and counts as present only once she is there.
+        It goes on under the same alias and key; the woman counts as present only once she is
+        there. In the figures it was counted when it was closed, and is not counted again.
         """
         try:
             async with self._database.write() as connection:
                 query = CASES.where(cases.c.id == case_id)
                 row = (await connection.execute(query)).one_or_none()
-                if row is None or row.wrapped_key is None:
+                if row is None or not self._can_open(row):
                     raise TextGone
                 change = (
                     cases.update()
@@ -91,11 +105,14 @@ class Handing(Messages):
                         state=target(Act.REOPEN),
                         closed_at=None,
                         last_at=self._now(),
-                        present=False,
                         absent_since=self._now(),
+                        answered=True,
                     )
                 )
-                await connection.execute(change)
+                if (await connection.execute(change)).rowcount == 0:
+                    raise NotYours
+                away = cases.update().where(same_woman(case_id)).values(present=False)
+                await connection.execute(away)
                 return self._case((await connection.execute(query)).one())
         except IntegrityError:
             raise OtherCaseOpen from None
@@ -162,8 +179,8 @@ class Handing(Messages):
 
     async def unblock(self, case_id: str) -> None:
         """Take words from this case's address again."""
-        index = select(cases.c.address_index).where(cases.c.id == case_id).scalar_subquery()
-        await self._change(delete(blocks).where(blocks.c.address_index == index))
+        index = select(cases.c.address_index).where(cases.c.id == case_id)
+        await self._change(delete(blocks).where(blocks.c.address_index.in_(index)))
 
     async def block_of(self, case_id: str) -> Block | None:
         """Whether, and until when, nothing is taken from this case's address."""
@@ -200,6 +217,12 @@ class Handing(Messages):
         return bool(changed.rowcount)
 
 
+def same_woman(case_id: str) -> Any:
+    """This case, and the others of the same address."""
+    one = select(cases.c.address_index).where(cases.c.id == case_id).scalar_subquery()
+    return cases.c.address_index == one
+
+
 def waits_again(now: datetime) -> dict[str, Any]:
     """What a case becomes that has lost its consultant."""
     return {
@@ -210,6 +233,18 @@ def waits_again(now: datetime) -> dict[str, Any]:
         "bell_at": now,
         "bell_round": 0,
     }
+
+
+async def look_again(connection: AsyncConnection, now: datetime) -> None:
+    """Who is there has changed: what waits for a duty to begin rings, or waits, by what is so now.
+
+    What rings already goes on in its rounds.
+    """
+    await connection.execute(
+        cases.update()
+        .where(cases.c.state == CaseState.WAITING, cases.c.bell_at > now + LONGEST_PAUSE)
+        .values(bell_at=now)
+    )
 
 
 async def count_unanswered(connection: AsyncConnection, row: Row[Any], now: datetime) -> None:

@@ -35,6 +35,16 @@ class MediaPart(Part):
         data = self._vault.unseal_bytes(key, "media", "data", message_id, row.data)
         return Medium(MediumKind(row.medium), data)
 
+    async def kept_media(self, case_id: str) -> frozenset[str]:
+        """The messages of a case whose photo or voice was not delivered yet."""
+        query = (
+            select(media.c.message_id)
+            .join_from(media, messages, messages.c.id == media.c.message_id)
+            .where(messages.c.case_id == case_id)
+        )
+        async with self._database.read() as connection:
+            return frozenset((await connection.execute(query)).scalars())
+
     async def drop_medium(self, message_id: str) -> bool:
         """It was delivered: nothing of it is kept. False: that was so already."""
         async with self._database.write() as connection:

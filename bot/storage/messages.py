@@ -242,14 +242,14 @@ def _after(message: CaseMessage, row: Row[Any]) -> dict[str, Any]:
     """What a message changes in its case. Notes and notices do not break a silence.
 
     What she writes rings for the consultant who has her case, unless that is read before;
-    and who has just answered is rung for nothing.
+    and who has just answered is rung for nothing, and has opened what she was handed.
     """
     changed: dict[str, Any] = {"last_number": message.number}
-    if row.state == CaseState.CLAIMED and row.passed_at is None:
-        if message.author is Author.WOMAN and row.bell_at is None:
+    if row.state == CaseState.CLAIMED:
+        if message.author is Author.CONSULTANT:
+            changed |= {"bell_at": None, "bell_round": 0, "passed_at": None}
+        elif message.author is Author.WOMAN and row.bell_at is None and row.passed_at is None:
             changed |= {"bell_at": message.at + UNREAD, "bell_round": 0}
-        elif message.author is Author.CONSULTANT:
-            changed |= {"bell_at": None}
     if message.author in (Author.WOMAN, Author.CONSULTANT):
         changed["last_at"] = message.at
     if message.author is Author.WOMAN:

@@ -74,6 +74,14 @@ class Part:
         case_id: str = row.case_id if "case_id" in row._fields else row.id
         return self._vault.unwrap(row.wrapped_key, row.day_key, case_id)
 
+    def _can_open(self, row: Row[Any]) -> bool:
+        """Whether the text of a case can still be read."""
+        try:
+            self._key(row)
+        except KeyDestroyed:
+            return False
+        return True
+
     def _address(self, case_id: str, sealed: bytes) -> str:
         return self._vault.unseal("address", "cases", "address", case_id, sealed).decode()
 

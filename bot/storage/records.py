@@ -161,6 +161,27 @@ class BellAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class Topic:
+    """Where a case stands in the desk's group. `told`: what she said stands there, too."""
+
+    case_id: str
+    chat: int
+    thread: int
+    told: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TopicLine:
+    """One message of ours in a topic, and which part of which entry of the case it shows."""
+
+    entry: str
+    part: int
+    line: int | None  # the message's number; None: nothing stands there yet
+    answers: int | None = None  # the consultant's message that it belongs to
+    shown: bytes | None = field(default=None, repr=False)  # fingerprint of what it says
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """An answer that is ready to be put into the box; nothing is sent by it."""
 

@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.privacy.retention import whole_hour
-from bot.storage.handing import waits_again
-from bot.storage.part import OPEN, Part, new_id
+from bot.privacy.vault import Tampered
+from bot.storage.handing import look_again, waits_again
+from bot.storage.part import OPEN, Part, log, new_id
 from bot.storage.records import (
     AuditEntry,
     BellAddress,
@@ -95,14 +97,19 @@ class Staff(Part):
     async def change_staff(
         self, staff_id: str, alias: str, roles: Iterable[Role], languages: Iterable[str]
     ) -> bool:
-        """How she is shown, what she may do, what she speaks; False if there is no such account."""
-        return await self._update_staff(
-            staff.c.id == staff_id,
-            staff.c.state != StaffState.REMOVED,
-            alias=alias,
-            roles=",".join(sorted(roles)),
-            languages=",".join(sorted(languages)),
-        )
+        """How she is shown, what she may do, what she speaks; False if there is no such account.
+
+        Who answers women no more loses her open cases: they wait, and ring, for another.
+        """
+        given = frozenset(roles)
+        change = staff.update().where(staff.c.id == staff_id, staff.c.state != StaffState.REMOVED)
+        changed = {"roles": ",".join(sorted(given)), "languages": ",".join(sorted(languages))}
+        async with self._database.write() as connection:
+            done = await connection.execute(change.values(alias=alias, **changed))
+            if Role.CONSULTANT not in given:
+                await self._give_back_all(connection, staff_id)
+            await look_again(connection, self._now())
+        return done.rowcount == 1
 
     async def invite_again(self, staff_id: str, invite_hash: bytes, expires_at: datetime) -> bool:
         """A new invitation for who has not accepted hers; False for everybody else."""
@@ -118,17 +125,18 @@ class Staff(Part):
 
         The row stays, without name and credentials, while something that is kept speaks of it.
         """
-        await self.set_staff_state(staff_id, StaffState.REMOVED)
         nothing = dict.fromkeys(
-            ("password_hash", "totp_secret", "invite_hash", "bell_address", "bell_index",
-             "bell_code_hash", "bell_code_expires_at")
+            ("password_hash", "totp_secret", "last_totp_step", "invite_hash", "invite_expires_at",
+             "bell_address", "bell_index", "bell_code_hash", "bell_code_expires_at")
         )  # fmt: skip
-        await self._update_staff(
-            staff.c.id == staff_id, login=f"-{staff_id}", alias="", roles="", **nothing
-        )
+        gone = {"state": StaffState.REMOVED, "login": f"-{staff_id}", "alias": "", "roles": ""}
         async with self._database.write() as connection:
-            for table in (duty_weekly, duty_days, duty_shifts):
+            await connection.execute(
+                staff.update().where(staff.c.id == staff_id).values(**gone, **nothing)
+            )
+            for table in (sessions, duty_weekly, duty_days, duty_shifts):
                 await connection.execute(table.delete().where(table.c.staff_id == staff_id))
+            await self._give_back_all(connection, staff_id)
 
     # --- the bell ----------------------------------------------------------------------------
 
@@ -180,9 +188,13 @@ class Staff(Part):
             rows = (await connection.execute(query)).all()
         found = []
         for row in rows:
-            opened = self._vault.unseal(
-                "address", "staff", "bell_address", row.id, row.bell_address
-            )
+            try:
+                opened = self._vault.unseal(
+                    "address", "staff", "bell_address", row.id, row.bell_address
+                )
+            except Tampered:  # it must not silence the others
+                log.alarm("unreadable")
+                continue
             found.append(BellAddress(row.id, opened.decode()))
         return found
 
@@ -220,22 +232,29 @@ class Staff(Part):
         unspent = or_(staff.c.last_totp_step.is_(None), staff.c.last_totp_step < step)
         return await self._update_staff(staff.c.id == staff_id, unspent, last_totp_step=step)
 
-    async def set_staff_state(self, staff_id: str, state: StaffState) -> None:
+    async def set_staff_state(self, staff_id: str, state: StaffState) -> bool:
         """Freeze or thaw an account.
 
         Whoever is not active loses her sessions at once, and her open cases wait, and ring,
-        for another.
+        for another. False: there is no such account any more, or it is to be thawed and was
+        never accepted.
         """
+        change = staff.update().where(staff.c.id == staff_id, staff.c.state != StaffState.REMOVED)
+        if state is StaffState.ACTIVE:
+            change = change.where(staff.c.password_hash.is_not(None))
         async with self._database.write() as connection:
-            await connection.execute(
-                staff.update().where(staff.c.id == staff_id).values(state=state)
-            )
+            done = await connection.execute(change.values(state=state))
             if state is not StaffState.ACTIVE:
                 await connection.execute(sessions.delete().where(sessions.c.staff_id == staff_id))
-                hers = cases.c.claimed_by == staff_id
-                await connection.execute(
-                    cases.update().where(hers, OPEN).values(**waits_again(self._now()))
-                )
+                await self._give_back_all(connection, staff_id)
+            await look_again(connection, self._now())
+        return done.rowcount == 1
+
+    async def _give_back_all(self, connection: AsyncConnection, staff_id: str) -> None:
+        hers = cases.c.claimed_by == staff_id
+        await connection.execute(
+            cases.update().where(hers, OPEN).values(**waits_again(self._now()))
+        )
 
     async def _member(self, *conditions: Any) -> StaffMember | None:
         async with self._database.read() as connection:

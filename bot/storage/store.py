@@ -20,6 +20,7 @@ from bot.storage.duty import DutyBook
 from bot.storage.engine import Database, connect
 from bot.storage.erasure import Erasure
 from bot.storage.figures import Figures
+from bot.storage.forum import ForumBook
 from bot.storage.migrate import known, newest
 from bot.storage.outbox import Outbox
 from bot.storage.part import log
@@ -31,7 +32,7 @@ from bot.storage.tables import metadata
 _OPEN_PATIENCE = 1.0
 
 
-class Store(Cases, Outbox, Erasure, Receptions, Staff, DutyBook, DeskBook, Figures):
+class Store(Cases, Outbox, Erasure, Receptions, Staff, DutyBook, DeskBook, Figures, ForumBook):
     """All that is kept. Made by `Store.open`, ended by `close`."""
 
     def __init__(self, database: Database, vault: Vault, now: Callable[[], datetime]) -> None:

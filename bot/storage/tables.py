@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -259,6 +260,39 @@ switches = Table(
     metadata,
     Column("name", String(32), primary_key=True),
     Column("at", UtcTime, nullable=False),
+)
+
+# The desk inside Telegram. No foreign key: a topic outlives its case until it is deleted there.
+topics = Table(
+    "topics",
+    metadata,
+    Column("case_id", String(32), primary_key=True),
+    Column("chat", BigInteger, nullable=False),
+    Column("thread", BigInteger, nullable=False),
+    Column("told", Boolean, nullable=False),  # what she said stands there
+    UniqueConstraint("chat", "thread"),
+)
+
+# Which message of ours in a topic shows what of its case; no words.
+topic_lines = Table(
+    "topic_lines",
+    metadata,
+    Column(
+        "case_id", String(32), ForeignKey("topics.case_id", ondelete="CASCADE"), primary_key=True
+    ),
+    Column("entry", String(64), primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("line", BigInteger),  # our message; none yet where a consultant's is only known
+    Column("answers", BigInteger),  # the consultant's own message there
+    Column("shown", LargeBinary),  # keyed fingerprint of what it says
+)
+
+# A group that gets a newer id keeps its topics; the setting keeps the old one.
+moved_groups = Table(
+    "moved_groups",
+    metadata,
+    Column("old", BigInteger, primary_key=True, autoincrement=False),
+    Column("new", BigInteger, nullable=False),
 )
 
 

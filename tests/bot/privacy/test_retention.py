@@ -11,9 +11,10 @@ import pytest
 from bot.privacy.retention import Cutoffs, whole_hour
 from bot.privacy.vault import KeyDestroyed, Vault
 from bot.storage.migrate import migrate
-from bot.storage.records import Case, Purged, Role
+from bot.storage.records import Case, Purged, Role, TextGone
 from bot.storage.store import Store
 
+SOON = timedelta(days=1)
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 
 
@@ -135,6 +136,65 @@ async def test_the_other_clocks(store: Store, clock: Clock) -> None:
     assert (await purge_at(store, clock, MIDNIGHT + timedelta(days=89))).audits == 0
     assert (await purge_at(store, clock, MIDNIGHT + timedelta(days=90))).audits == 1
     assert await store.staff(active.id) is not None
+
+
+async def consultant(store: Store) -> str:
+    invited = await store.add_staff("maria", "", [Role.CONSULTANT], b"i", store._now() + SOON)
+    assert await store.accept_invite(invited.id, "hash", "secret")
+    return invited.id
+
+
+async def test_a_case_that_was_opened_again_lives_under_the_days_of_an_open_one(
+    store: Store, clock: Clock, vault: Vault
+) -> None:
+    maria = await consultant(store)
+    case = await store.open_case("telegram", "1", "bg", "violence.title", None, "река")
+    await store.claim(case.id, maria)
+    await store.add_from_woman(case.id, "думи", "k")
+    await store.close_case(case.id, None, "bye", maria)
+    async with store._database.read() as connection:
+        copy = await connection.exec_driver_sql("SELECT wrapped_key, day_key FROM cases")
+        wrapped, name = tuple(copy.one())
+    clock.moment = MIDNIGHT + timedelta(days=1, hours=20)
+    await store.reopen(case.id, maria)
+    await store.purge(clock())
+    assert vault.day_keys() == ["2026-11-23"], "under the key of today, at the next purge"
+    with pytest.raises(KeyDestroyed):
+        vault.unwrap(wrapped, name, case.id)
+    for days in range(2, 9):
+        await purge_at(store, clock, MIDNIGHT + timedelta(days=days))
+        assert [m.text for m in await store.messages(case.id)] == ["думи"]
+    await store.close_case(case.id, None, "bye", maria)
+    assert (await purge_at(store, clock, MIDNIGHT + timedelta(days=9))).texts == 0
+    assert (await purge_at(store, clock, MIDNIGHT + timedelta(days=10))).texts == 1
+    assert await store.messages(case.id) == []
+    with pytest.raises(TextGone):
+        await store.reopen(case.id, maria)
+    assert (await purge_at(store, clock, MIDNIGHT + timedelta(days=14))).cases == 0
+    assert (await purge_at(store, clock, MIDNIGHT + timedelta(days=15))).cases == 1
+
+
+async def test_opened_again_just_before_its_text_goes_it_stays(store: Store, clock: Clock) -> None:
+    maria = await consultant(store)
+    case = await store.open_case("telegram", "1", "bg", None, None, "река")
+    await store.claim(case.id, maria)
+    await store.add_from_woman(case.id, "думи", "k")
+    await store.close_case(case.id, None, "bye", maria)
+    clock.moment = MIDNIGHT + timedelta(days=2)
+    await store.reopen(case.id, maria)
+    assert (await store.purge(clock())).texts == 0
+    assert len(await store.messages(case.id)) == 1
+
+
+async def test_a_block_goes_when_its_time_is_over_and_not_before(
+    store: Store, clock: Clock
+) -> None:
+    case = await store.open_case("telegram", "1", "bg", None, None, "река")
+    await store.block(case.id, MIDNIGHT + timedelta(days=7))
+    await store.close_case(case.id, None, "bye")
+    assert (await purge_at(store, clock, MIDNIGHT + timedelta(days=6, hours=23))).blocks == 0
+    assert (await purge_at(store, clock, MIDNIGHT + timedelta(days=7))).blocks == 1
+    assert (await store.counts())["blocks"] == 0
 
 
 async def test_a_case_whose_key_is_lost_lets_its_woman_open_another(

@@ -21,13 +21,17 @@ from bot.privacy.vault import KeyDestroyed, Tampered, Vault
 from bot.storage import erasure
 from bot.storage.records import (
     Author,
+    BellAddress,
     Case,
     CaseClosed,
     CaseMessage,
     CaseState,
     LoginTaken,
+    Medium,
+    MediumKind,
     MessageState,
     NotYours,
+    Nudge,
     Role,
     StaffMember,
     StaffState,
@@ -470,6 +474,45 @@ async def test_after_forget_nothing_is_left_and_no_copy_opens(
     assert await store.forget("telegram", ADDRESS) == []
 
 
+async def test_forget_leaves_nothing_of_her_in_any_table_but_the_months_figures(
+    store: Store, maria: StaffMember, elena: StaffMember, file: Path
+) -> None:
+    """Whatever a case can have: each table is compared row by row."""
+
+    def rows_of_all() -> set[tuple[object, ...]]:
+        return {(t, *row) for t in tables for row in rows(file, f"SELECT * FROM {t}")}
+
+    tables = list(await store.counts())
+    before = rows_of_all()
+    nudge = Nudge("am", "words")
+    case = await store.open_case("web", ADDRESS, "tr", "topic.order", "rse27", "тиха река", nudge)
+    await store.allow_media(case.id)
+    await store.add_from_woman(
+        case.id, WORDS, "k", covered=True, medium=Medium(MediumKind.PHOTO, b"photo"), handle="11"
+    )
+    await store.claim(case.id, maria.id)
+    voice = await store.add_reply(
+        case.id, maria.id, "глас", "k", Medium(MediumKind.VOICE, b"voice")
+    )
+    await store.add_note(case.id, maria.id, "бележка", "k")
+    await store.add_handles(case.id, ["12"], voice.id)
+    await store.block(case.id, None)
+    await store.set_present(case.id, False)
+    await store.nudged(case.id)
+    await store.transfer(case.id, maria.id, elena.id)
+    await store.audit(maria.id, "case.transferred", case.id)
+    filled = {row[0] for row in rows_of_all() - before}
+    assert filled == {
+        "cases", "messages", "media", "outbox", "handles", "blocks", "audit", "tallies",
+    }  # fmt: skip
+    await store.forget("web", ADDRESS)
+    left = rows_of_all() - before
+    assert {row[0] for row in left} == {"audit", "tallies"}
+    index = store._index("web", ADDRESS)
+    assert not [row for row in left if case.id in row or index in row or ADDRESS in row]
+    assert before <= rows_of_all()
+
+
 async def test_somebody_who_only_read_leaves_no_row_when_she_deletes_everything(
     store: Store,
 ) -> None:
@@ -593,6 +636,144 @@ async def test_failed_logins_are_counted_per_login(store: Store, clock: Clock) -
     assert await store.failed_logins(b"a", NOON) == 2
     assert await store.failed_logins(b"a", clock()) == 1
     assert await store.failed_logins(b"b", NOON) == 0
+
+
+# --- the staff's own bells, and who is gone ----------------------------------------------------
+
+
+async def linked(store: Store, who: StaffMember, chat: str) -> StaffMember | None:
+    code = f"code for {who.login}".encode()
+    await store.offer_bell(who.id, code, store._now() + timedelta(minutes=10))
+    return await store.link_bell(code, chat)
+
+
+async def test_a_bell_is_linked_by_a_code_that_works_once_and_in_time(
+    store: Store, maria: StaffMember, clock: Clock, tmp_path: Path
+) -> None:
+    assert not maria.has_bell
+    await store.offer_bell(maria.id, b"first", clock() + timedelta(minutes=10))
+    await store.offer_bell(maria.id, b"code", clock() + timedelta(minutes=10))
+    assert await store.link_bell(b"first", "5550001") is None, "the newer code counts"
+    assert await store.link_bell(b"other", "5550001") is None
+    found = await store.link_bell(b"code", "5550001")
+    assert found is not None
+    assert (found.id, found.has_bell) == (maria.id, True)
+    assert await store.link_bell(b"code", "5550002") is None, "spent"
+    assert await store.bells() == [BellAddress(maria.id, "5550001")]
+    assert await store.staff_by_bell("5550001") == found
+    assert b"5550001" not in everything_on_disk(tmp_path)
+    await store.offer_bell(maria.id, b"late", clock() + timedelta(minutes=10))
+    clock.forward(minutes=10)
+    assert await store.link_bell(b"late", "5550003") is None
+    await store.unlink_bell(maria.id)
+    assert await store.bells() == []
+    assert await store.staff_by_bell("5550001") is None
+
+
+async def test_a_chat_rings_for_one_account_and_an_account_in_one_chat(
+    store: Store, maria: StaffMember, elena: StaffMember
+) -> None:
+    await linked(store, maria, "1")
+    await linked(store, elena, "1")
+    assert await store.bells() == [BellAddress(elena.id, "1")]
+    await linked(store, elena, "2")
+    assert await store.bells() == [BellAddress(elena.id, "2")]
+    assert await store.staff_by_bell("1") is None
+
+
+async def test_who_is_frozen_is_neither_rung_nor_linked(store: Store, maria: StaffMember) -> None:
+    await linked(store, maria, "1")
+    await store.set_staff_state(maria.id, StaffState.FROZEN)
+    assert await store.bells() == []
+    assert await store.staff_by_bell("1") is None
+    assert await linked(store, maria, "2") is None
+    await store.set_staff_state(maria.id, StaffState.ACTIVE)
+    assert await store.bells() == [BellAddress(maria.id, "1")]
+
+
+async def test_one_bell_that_cannot_be_read_does_not_silence_the_others(
+    store: Store, maria: StaffMember, elena: StaffMember, file: Path
+) -> None:
+    for who in (maria, elena):
+        await linked(store, who, who.login)
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("UPDATE staff SET bell_address = x'00' WHERE id = ?", (maria.id,))
+        other.commit()
+    assert await store.bells() == [BellAddress(elena.id, "elena")]
+
+
+async def test_what_she_speaks_and_may_do_is_changed(store: Store, maria: StaffMember) -> None:
+    roles = {Role.CONSULTANT, Role.STAFF}
+    assert await store.change_staff(maria.id, "Ива", roles, ["tr", "bg"])
+    changed = await store.staff(maria.id)
+    assert changed == replace(
+        maria, alias="Ива", roles=frozenset(roles), languages=frozenset({"bg", "tr"})
+    )
+    assert not await store.change_staff("nobody", "", roles, ["bg"])
+
+
+async def test_who_has_not_accepted_is_invited_again_and_the_first_link_is_void(
+    store: Store, maria: StaffMember, clock: Clock
+) -> None:
+    soon = clock() + timedelta(days=3)
+    invited = await store.add_staff("ana", "", [Role.STAFF], b"first", clock(), ["tr"])
+    assert invited.languages == {"tr"}
+    assert await store.invite_again(invited.id, b"second", soon)
+    assert await store.staff_by_invite(b"first") is None
+    assert await store.staff_by_invite(b"second") == invited
+    assert not await store.invite_again(maria.id, b"third", soon)
+
+
+async def test_who_was_removed_or_never_accepted_is_not_thawed(
+    store: Store, maria: StaffMember, clock: Clock
+) -> None:
+    invited = await store.add_staff("ana", "", [Role.STAFF], b"1", clock() + timedelta(days=1))
+    await store.remove_staff(maria.id)
+    for who, state in ((maria, StaffState.REMOVED), (invited, StaffState.INVITED)):
+        assert not await store.set_staff_state(who.id, StaffState.ACTIVE)
+        kept = await store.staff(who.id)
+        assert kept is not None
+        assert kept.state is state
+
+
+async def test_a_removed_account_keeps_nothing_and_its_login_is_free(
+    store: Store, maria: StaffMember, file: Path
+) -> None:
+    await linked(store, maria, "1")
+    await store.offer_bell(maria.id, b"code", NOON + timedelta(days=1))
+    await store.add_session(b"1", maria.id, NOON + timedelta(hours=1))
+    await store.used_totp(maria.id, 7)
+    await store.remove_staff(maria.id)
+    ((*kept,),) = rows(
+        file,
+        "SELECT alias, roles, state, password_hash, totp_secret, last_totp_step, invite_hash,"
+        " invite_expires_at, bell_address, bell_index, bell_code_hash, bell_code_expires_at"
+        " FROM staff",
+    )
+    assert kept == ["", "", "removed", *[None] * 9]
+    assert (await store.all_staff(), await store.session(b"1")) == ([], None)
+    assert await store.credentials("maria") is None
+    again = await store.add_staff("maria", "", [Role.STAFF], b"2", NOON + timedelta(days=1))
+    assert again.id != maria.id
+
+
+async def test_a_removed_account_goes_once_nothing_speaks_of_it(
+    store: Store, maria: StaffMember, elena: StaffMember, clock: Clock
+) -> None:
+    case = await claimed(store, maria)
+    await store.add_reply(case.id, maria.id, "тук съм", "k")
+    await store.remove_staff(maria.id)
+    await store.claim(case.id, elena.id)
+    assert (await store.purge(clock())).removed == 0
+    (said,) = await store.messages(case.id)
+    author = await store.staff(said.staff_id or "")
+    assert author is not None, "her words still have an author"
+    await store.close_case(case.id, None, "bye")
+    assert (await store.purge(clock.forward(days=2))).removed == 1, "its words are destroyed"
+    assert await store.staff(maria.id) is None
+    await store.remove_staff(elena.id)
+    assert (await store.purge(clock())).removed == 0, "a closed case is hers"
+    assert (await store.purge(clock.forward(days=7))).removed == 1
 
 
 # --- the database itself ---------------------------------------------------------------------
