@@ -41,6 +41,8 @@ from scheduler.model import Reception, ReceptionState
 
 RECEPTIONS = 3
 """How many `scheduler.plan.upcoming` gives."""
+ON_DUTY, ALIAS = 3, 20
+"""How many consultants are named to her at once, and how long a chosen name may well be."""
 DAYS = 800
 """How far ahead the longest date is looked for: a whole year beyond this one."""
 _ENDLESS = 1_000_000
@@ -190,6 +192,7 @@ class _Shell:
     def __init__(self, texts: Texts, now: datetime) -> None:
         self._texts, self._now = texts, now
         self._receptions: dict[Language, str] = {}
+        self._duties: dict[Language, str] = {}
 
     def added(self, screen: Screen) -> str:
         language = screen.position.language
@@ -198,10 +201,14 @@ class _Shell:
                 coming = "\n\n".join([self._reception(language)] * RECEPTIONS)
                 return max(coming, self._longest(language, "no_receptions.text"), key=_units)
             case Fill.DUTY:
-                return self._longest(language, "duty.now", "duty.nobody")
+                return self._duty(language)
             case Fill.CASE:
-                words = ("case.answered", "case.waiting", "notice.out_of_hours")
-                return self._longest(language, *words)
+                nobody = (
+                    f"{self._duty(language)}\n\n{self._texts.say(language, 'notice.out_of_hours')}"
+                )
+                return max(
+                    nobody, self._longest(language, "case.answered", "case.waiting"), key=_units
+                )
             case _:
                 return ""
 
@@ -220,6 +227,23 @@ class _Shell:
             words = (reception_words(self._texts, language, each, self._now) for each in days)
             self._receptions[language] = max(words, key=_units)
         return self._receptions[language]
+
+    def _duty(self, language: Language) -> str:
+        """Who is there, or when next, on the day with the longest name."""
+        if language not in self._duties:
+            say, now = self._texts.say, self._now
+            spoken = ", ".join(say(each, "language.name") for each in self._texts.languages)
+            days = (now + timedelta(days=number) for number in range(DAYS))
+            when = max((self._texts.moment(language, day, now) for day in days), key=_units)
+            who = ", ".join([_LETTER * ALIAS] * ON_DUTY)
+            words = (
+                say(language, "duty.nobody"),
+                say(language, "duty.next", when=when),
+                say(language, "duty.now_is", who=who),
+                say(language, "duty.other_language", languages=spoken),
+            )
+            self._duties[language] = max(words, key=_units)
+        return self._duties[language]
 
     def _longest(self, language: Language, *text_ids: TextId) -> str:
         return max((self._texts.say(language, each) for each in text_ids), key=_units)
@@ -240,7 +264,8 @@ class _View:
         self._texts, self._now, self._name, self._shell = texts, noon(day), name, shell
         self._paper, self._limits = paper, paper.limits
         self._plain = content
-        self._content = load.on(load.in_chat(content, lasting=self._limits.lasting), day)
+        hers = load.in_chat(content, lasting=self._limits.lasting, rings=self._limits.rings)
+        self._content = load.on(hers, day)
         self._carried = sizes.carried(self._content)
         entered = [topic.id for topic in content.topics.values() if topic.entry is not None]
         self._links = [engine.link_code(each) for each in (*entered, *content.places)]

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, assert_never
 from zoneinfo import ZoneInfo
@@ -20,8 +19,8 @@ from bot.channels.base import Channel, Fetch, Handle, Incoming, Outgoing, SendEr
 from bot.delivery import Delivery
 from bot.fills import Fills
 from bot.handover import Crowded, Handover
+from bot.lines import Lines
 from bot.privacy.redact import EventLog
-from bot.privacy.vault import VaultError
 from bot.storage.records import (
     Blocked,
     Case,
@@ -54,7 +53,6 @@ from dialogs.model import (
     Hide,
     Language,
     MediaKind,
-    NodeKind,
     OpenCase,
     Position,
     Relay,
@@ -70,32 +68,9 @@ from dialogs.model import (
 )
 
 SOFIA = ZoneInfo("Europe/Sofia")
-REMEMBERED = 10_000
-"""How many deliveries are remembered, so that the same one twice is handled once."""
-URGENT_SECONDS = 1.0
-"""How long 112 and *hide* wait behind what she sent before."""
 FORGET_AGAIN_SECONDS = 5.0
-_STORES = (NodeKind.OPEN_CASE, NodeKind.END_CASE, NodeKind.ALLOW_MEDIA, NodeKind.FORGET)
-
-_OUR_FAULT = (LookupError, ValueError, TypeError, AttributeError, AssertionError, VaultError)
-"""What fails once fails always: handed over again it would only stand in the way of others."""
-
-_Deliveries = OrderedDict[tuple[str, str], None]
-"""Deliveries by channel and key, the oldest first."""
 
 log = EventLog("conversation")
-
-
-class NotHandled(Exception):
-    """A message was not handled and may be handed over again. Says nothing about its content."""
-
-
-@dataclass(slots=True)
-class _Line:
-    """What one woman has sent and is not yet handled, in order."""
-
-    waiting: deque[tuple[Incoming, asyncio.Future[None]]] = field(default_factory=deque)
-    worker: asyncio.Task[None] | None = None
 
 
 class Conversation:
@@ -132,26 +107,14 @@ class Conversation:
         self._delivery = delivery
         self._fills = fills
         self._now = now
-        self._lines: dict[Who, _Line] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._handled: _Deliveries = OrderedDict()
-        self._apologised: _Deliveries = OrderedDict()
+        self._lines = Lines(content, self._handle, self._apologise, self._spawn)
 
     # --- the intake's protocol ---------------------------------------------------------------
 
     def accept(self, incoming: Incoming) -> asyncio.Future[None]:
         """Queue one message; see `Intake.accept`."""
-        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if not self._changes_what_is_stored(incoming):
-            settled.set_result(None)
-        who = Who(incoming.channel, incoming.address)
-        line = self._lines.setdefault(who, _Line())
-        line.waiting.append((incoming, settled))
-        if line.worker is None:
-            line.worker = asyncio.get_running_loop().create_task(self._work(who, line))
-        elif self._is_urgent(incoming):
-            self._spawn(self._not_behind(who, line, incoming))
-        return settled
+        return self._lines.accept(incoming)
 
     async def has_case(self, channel: str, address: str) -> bool:
         """Whether anything is kept for this address that she may come back to."""
@@ -178,19 +141,22 @@ class Conversation:
 
     def here(self, channel: str, address: str) -> None:
         """Her page is open, on her case or beside it: what was held may be sent."""
+        if self._stopped():
+            return
         who = Who(channel, address)
         self._windows.opened(who)
         self._spawn(self._present(who))
 
     async def unread(self, channel: str, address: str) -> Sequence[Outgoing]:
         """The case messages that are due to her; see `Delivery.unread`."""
+        if self._stopped():
+            return []
         return await self._delivery.unread(Who(channel, address))
 
     async def settled(self, channel: str, address: str) -> None:
         """Return when nothing she sent is unhandled and no window is on its way to her."""
         who = Who(channel, address)
-        while (line := self._lines.get(who)) is not None and line.worker is not None:
-            await asyncio.wait({line.worker})
+        await self._lines.settled(who)
         await self._windows.settled_for(who)
 
     def idle(self, who: Who) -> None:
@@ -207,7 +173,7 @@ class Conversation:
         self._cover(who, language)
 
     async def case_changed(self, who: Who) -> None:
-        """Her case was claimed or closed: a window that speaks of it says so now.
+        """Her case went on, or was closed: a window that speaks of it says so now.
 
         A lasting chat has heard it from the message itself.
         """
@@ -231,7 +197,8 @@ class Conversation:
 
     def _stands_on_case(self, who: Who) -> bool:
         window = self._windows.get(who)
-        return bool(window and window.open and window.position and window.position.node == CASE)
+        here = window.position if window is not None and window.open else None
+        return here is not None and here.node in (CASE, CASE_ENDED)
 
     def cover_open(self) -> None:
         """Cover every open window, since the line was stopped."""
@@ -242,8 +209,7 @@ class Conversation:
         """Cover every open window, for a clean shutdown."""
         for who in self._windows.open_ones():
             self.idle(who)
-        while lines := [line.worker for line in self._lines.values() if line.worker]:
-            await asyncio.wait(lines)  # what was on its way in may have opened a window again
+        while await self._lines.run_dry():  # what came in may have opened a window again
             for who in self._windows.open_ones():
                 self.idle(who)
         await self._windows.settled()
@@ -254,83 +220,7 @@ class Conversation:
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 
-    # --- one message after another -------------------------------------------------------------
-
-    def _changes_what_is_stored(self, incoming: Incoming) -> bool:
-        return isinstance(incoming.event, Typed | Sent) or self._opens_a_door(incoming)
-
-    def _opens_a_door(self, incoming: Incoming) -> bool:
-        """A tap that does something. Her words have their key in the store; the rest may recur."""
-        match incoming.event:
-            case Tapped(to=Position() as to):
-                return self._content.nodes[engine.living(self._content, to).node].kind in _STORES
-            case _:
-                return False
-
-    async def _work(self, who: Who, line: _Line) -> None:
-        while line.waiting:
-            incoming, settled = line.waiting.popleft()
-            try:
-                await self._once(who, incoming)
-            except Exception as error:  # one message's fault never ends her line
-                log.failed("not_handled", error)
-                if not incoming.overtaken and self._is_new(self._apologised, incoming):
-                    self._apologise(who, incoming)
-                self._give_back(settled, error)
-            else:
-                if not settled.done():
-                    settled.set_result(None)
-        line.worker = None
-        self._lines.pop(who, None)
-
-    def _give_back(self, settled: asyncio.Future[None], error: Exception) -> None:
-        """It may be handed over again, unless that would fail in the same way for ever."""
-        if settled.done():
-            return
-        if isinstance(error, _OUR_FAULT):
-            log.alarm("set_aside", error)
-            return settled.set_result(None)
-        settled.set_exception(NotHandled())  # the error itself may hold her words
-        settled.exception()
-
-    def _is_urgent(self, incoming: Incoming) -> bool:
-        """112 and *hide*: they need no database."""
-        match incoming.event:
-            case Tapped(to=Position() as to):
-                node = self._content.nodes[engine.living(self._content, to).node]
-                return node.kind is NodeKind.HIDE or node.id == DANGER
-            case Typed(text=text):
-                return match.is_safe_word(self._content, text)
-            case _:
-                return False
-
-    async def _not_behind(self, who: Who, line: _Line, incoming: Incoming) -> None:
-        """Handle what is urgent now, while something before it hangs; in its turn it comes again.
-
-        The second time makes sure that the last thing she wanted is what stands there.
-        """
-        await asyncio.sleep(URGENT_SECONDS)
-        if any(each is incoming for each, _ in line.waiting):
-            try:
-                await self._handle(who, incoming)
-            except Exception as error:  # in its turn it is handled like any other
-                log.failed("not_handled", error)
-
-    async def _once(self, who: Who, incoming: Incoming) -> None:
-        if (incoming.channel, incoming.key) in self._handled and self._opens_a_door(incoming):
-            return
-        await self._handle(who, incoming)
-        self._is_new(self._handled, incoming)
-
-    @staticmethod
-    def _is_new(known: _Deliveries, incoming: Incoming) -> bool:
-        """Whether this delivery was not among the known ones; now it is."""
-        delivery = (incoming.channel, incoming.key)
-        is_new = delivery not in known
-        known[delivery] = None
-        if len(known) > REMEMBERED:
-            known.popitem(last=False)
-        return is_new
+    # --- one message -----------------------------------------------------------------------------
 
     async def _handle(self, who: Who, incoming: Incoming) -> None:
         """Normalise, step, commit, send."""
@@ -381,9 +271,10 @@ class Conversation:
     async def _keep(self, who: Who, incoming: Incoming, case: Case | None, effect: Effect) -> None:
         match effect:
             case Relay(text) if case is not None:
-                await self._handover.relay(case, text, incoming.key, None)
-            case TakeMedium(kind):
-                await self._take_medium(who, incoming, case, kind)
+                covered = not self._is_before_her(who, incoming)
+                await self._handover.relay(case, text, incoming.key, None, covered=covered)
+            case TakeMedium(kind) if case is not None:
+                await self._keep_medium(who, incoming, case, kind)
             case AllowMedia():
                 await self._allow_media(who)
             case Decline(text) if case is not None:
@@ -554,14 +445,22 @@ class Conversation:
         """A photo or a voice: fetched only if she agreed, made anew, and relayed."""
         if case is None:
             return
-        if not case.media_allowed or incoming.fetch is None:
-            return await self._decline(who, incoming, case, "notice.media_ask")
-        try:
-            medium = await _made_anew(kind, incoming.fetch)
-        except (media.Unusable, media.NoTools, SendError) as error:
-            log.failed("medium_refused", error)
-            return await self._decline(who, incoming, case, "notice.media_failed")
-        await self._relay(who, incoming, case, "", medium)
+        match await _fetched(incoming, case, kind):
+            case Medium() as medium:
+                await self._relay(who, incoming, case, "", medium)
+            case refusal:
+                await self._decline(who, incoming, case, refusal)
+
+    async def _keep_medium(self, who: Who, incoming: Incoming, case: Case, kind: MediaKind) -> None:
+        """The same without showing anything."""
+        match await _fetched(incoming, case, kind):
+            case Medium() as medium:
+                covered = not self._is_before_her(who, incoming)
+                await self._handover.relay(
+                    case, "", incoming.key, None, covered=covered, medium=medium
+                )
+            case refusal:
+                await self._handover.decline(case, refusal, incoming.key, None)
 
     async def _relay(
         self,
@@ -580,6 +479,8 @@ class Conversation:
             )
         except Blocked:
             self._remove_hers(who, incoming)
+            if covered:
+                return self._cover(who, case.language)
             return await self._show(who, self._screen(who, Position(case.language, BLOCKED)))
         except CaseClosed:
             self._remove_hers(who, incoming)
@@ -588,7 +489,8 @@ class Conversation:
             return await self._open_her_window(who)
         window = self._windows.get(who)
         if window is not None and window.open:
-            return self._windows.touch(who)
+            self._windows.touch(who)
+            return None if case.present else await self._present(who)
         self._remove_hers(who, incoming)
         self._cover(who, case.language)
 
@@ -645,7 +547,8 @@ class Conversation:
 
     def nudge(self, who: Who, language: Language, words: TextId) -> None:
         """Ring her as she allowed: the cover comes anew, with a sound, under her neutral words."""
-        if (window := self._windows.get(who)) is not None and window.open:
+        window = self._windows.get(who)
+        if self._stopped() or words not in self._texts or (window is not None and window.open):
             return
         self._windows.renew(who)
         cover = self._screen(who, engine.cover(language))
@@ -717,6 +620,19 @@ class Conversation:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+async def _fetched(incoming: Incoming, case: Case, kind: MediaKind) -> Medium | TextId:
+    """What she sent, made anew; or what she is told instead."""
+    if not case.media_allowed:
+        return "notice.media_ask"
+    if incoming.fetch is None:  # her platform gives us none
+        return "notice.cannot_take"
+    try:
+        return await _made_anew(kind, incoming.fetch)
+    except (media.Unusable, media.NoTools, SendError) as error:
+        log.failed("medium_refused", error)
+        return "notice.media_failed"
 
 
 async def _made_anew(kind: MediaKind, fetch: Fetch) -> Medium:

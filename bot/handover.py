@@ -48,8 +48,8 @@ class Crowded(Exception):
 class Handover:
     """What happens to a case when the woman acts, or when time passes.
 
-    `wake` is called when something may now be sent to her; `ring` rings her under neutral words;
-    `pick` chooses an alias's word.
+    `wake` is called when something may now be sent to her; `ring` rings her under neutral words,
+    but not while the line is `stopped`; `pick` chooses an alias's word.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Handover:
         now: Callable[[], datetime],
         wake: Callable[[], None],
         ring: Callable[[Who, Language, TextId], None] = lambda who, language, words: None,
+        stopped: Callable[[], bool] = lambda: False,
         pick: Callable[[Sequence[str]], str] = secrets.choice,
     ) -> None:
         self._store = store
@@ -68,6 +69,7 @@ class Handover:
         self._now = now
         self._wake = wake
         self._ring = ring
+        self._stopped = stopped
         self._pick = pick
         self._presence = asyncio.Lock()  # coming and going are stored in the order they happened
 
@@ -202,6 +204,8 @@ class Handover:
 
     async def _nudge(self, now: datetime) -> None:
         """Ring whoever is away, has an answer waiting and allowed it, once and in her hours."""
+        if self._stopped():
+            return
         for case in await self._store.open_cases():
             nudge = case.nudge
             if nudge is None or case.present or not case.held or case.nudged_at is not None:

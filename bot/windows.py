@@ -385,6 +385,8 @@ class Windows:
     async def _pause(self, who: Who, window: Window, message: Outgoing, error: SendError) -> None:
         """Wait before the next attempt, unless that would come too late or the wish is another."""
         pause = error.seconds if isinstance(error, Throttled) else self._timing.retry
+        if isinstance(error, Unknown) and not message.silent and window.wanted is message:
+            window.wanted = None  # it may have rung: twice is worse than not at all
         if isinstance(error, Unknown) and self._lasting(who):
             pause *= REPEAT  # it may stand there already, and would stand there twice
         if window.wanted is not message or self._expired(who, window, pause):
@@ -413,12 +415,12 @@ class Windows:
     def _expired(self, who: Who, window: Window, pause: float) -> bool:
         """Whether the wish is too old to be brought after `pause` seconds; then it is dropped.
 
-        A cover is insisted on, but where it is a new message: late, it would only ring.
+        A cover is insisted on, but where it rings, or is a new message: it must not come late.
         """
         wanted = window.wanted
         if wanted is None:
             return True
-        insisted = wanted.cover and not self._lasting(who)
+        insisted = wanted.cover and wanted.silent and not self._lasting(who)
         limit = self._timing.cover_give_up if insisted else self._timing.give_up
         if asyncio.get_running_loop().time() + pause - window.wanted_at <= limit:
             return False

@@ -215,6 +215,8 @@ def _notified(content: Content, rules: Rules, text: _Text) -> int:
     node: Node | None = content.nodes.get(text.id.split(".")[0])
     if text.id.startswith("bot.") or (node is not None and node.kind is NodeKind.COVER):
         return _WHOLE
+    if node is not None and node.kind is NodeKind.NUDGE and _is_label(text.id):
+        return _WHOLE  # under these words her phone rings
     if node is not None and text.id in (node.text, node.lasting_text):
         return rules.notified_length
     return rules.notified_length if text.id.startswith(tuple(rules.notified)) else 0

@@ -289,12 +289,17 @@ def _open_case(content: Content, position: Position) -> OpenCase:
 
 def _nudge(content: Content, position: Position) -> tuple[str, TextId] | None:
     """When and under which words she lets us ring: the words are the button that she chose."""
-    hours, words = position.answer(NUDGE_SLOT), position.answer(NUDGE_WORDS_SLOT)
-    if hours is None or words is None or NEVER in (hours, words):
+    asked = [node for node in content.nodes.values() if node.kind is NodeKind.NUDGE]
+    given = {
+        node.slot: choice
+        for node in asked
+        for choice in node.choices
+        if node.slot and choice.value == position.answer(node.slot) != NEVER
+    }
+    hours, words = given.get(NUDGE_SLOT), given.get(NUDGE_WORDS_SLOT)
+    if hours is None or words is None or hours.value is None:
         return None
-    choices = (c for n in content.nodes.values() if n.slot == NUDGE_WORDS_SLOT for c in n.choices)
-    chosen = next((choice.label for choice in choices if choice.value == words), None)
-    return None if chosen is None else (hours, chosen)
+    return hours.value, words.label
 
 
 def _beyond_the_gate(content: Content, position: Position, node: Node) -> Position:

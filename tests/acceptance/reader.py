@@ -27,8 +27,11 @@ _ALL, TEXTS = open_content()
 CONTENT = load.in_chat(_ALL, lasting=False)
 """As it is said where a screen can be removed; `LASTING` where it cannot."""
 LASTING = load.in_chat(_ALL, lasting=True)
-SYSTEM = {"fact_expired", "error", "out_of_hours", "no_receptions"}
-"""Screens that no button leads to: what has run out, what failed."""
+SYSTEM = {
+    *("fact_expired", "error", "out_of_hours", "no_receptions"),
+    *("stopped", "blocked", "crowded"),
+}
+"""Screens that no button leads to: what has run out, what failed, who is not taken now."""
 NAME = "language.name"
 PATIENCE = 10.0
 
@@ -41,7 +44,7 @@ def _landing(content: Content, to: Position) -> Position | None:
     """Where a tap ends; None for the doors that do more than show."""
     node = content.nodes[to.node]
     match node.kind:
-        case NodeKind.HIDE | NodeKind.OPEN_CASE | NodeKind.END_CASE:
+        case NodeKind.HIDE | NodeKind.OPEN_CASE | NodeKind.END_CASE | NodeKind.ALLOW_MEDIA:
             return None
         case NodeKind.ARRIVE:
             return engine.step(content, to, Tapped(to)).position

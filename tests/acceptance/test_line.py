@@ -140,7 +140,10 @@ async def test_ten_women_at_once_and_two_of_them_talk_to_two_consultants(tmp_pat
         assert [w.chat for w in (r.woman for r in (*readers, *talkers.values())) if w.chat] == []
         assert watch.faults == []
         assert {watch.windows[reader.woman.id] for reader in readers} == {1}
-        doors = {"talk_yes", "case", "case_end", "case_end_yes", "case_ended"}
+        doors = {
+            *("talk_yes", "case", "case_end", "case_end_yes", "case_ended"),
+            *("case_media", "case_media_yes"),
+        }
         for language in READERS:
             seen = set[str]().union(*(r.seen for r in readers if r.language == language))
             assert set(CONTENT.nodes) - seen - doors == set()

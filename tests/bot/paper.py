@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bot import app
-from bot.channels.base import Handle, Incoming, Intake, Limits, Outgoing, SendError, Unknown
+from bot.channels.base import Fetch, Handle, Incoming, Intake, Limits, Outgoing, SendError, Unknown
 from bot.privacy.vault import Vault
 from bot.settings import Settings
 from bot.storage.migrate import migrate
@@ -185,10 +185,13 @@ class Shell:
         key: str | None = None,
         on: Handle | None = None,
         at: Position | None = None,
+        fetch: Fetch | None = None,
+        overtaken: bool = False,
     ) -> asyncio.Future[None]:
         """She does something; the future is what the platform waits for.
 
-        `at` is what a platform tells of where she was when she typed.
+        `at` is what a platform tells of where she was when she typed, `fetch` brings what she
+        sent, and `overtaken` says that what she did later was handled before.
         """
         self._keys.append(0)
         who, lasts = who or self.her, self.channel.limits.lasting
@@ -201,7 +204,17 @@ class Shell:
         hers = None if lasts else handle  # nothing can be removed there: it is not even told
         key = key or str(len(self._keys))
         return self.phen.conversation.accept(
-            Incoming(who.channel, who.address, event, key, hers, on, at)
+            Incoming(
+                who.channel,
+                who.address,
+                event,
+                key,
+                hers,
+                on,
+                at,
+                fetch=fetch,
+                overtaken=overtaken,
+            )
         )
 
     async def done(self, event: Event, **other: object) -> None:
@@ -237,11 +250,18 @@ class Shell:
         await self.taps("talk_yes")
         return await self.case()
 
-    async def consultant(self, login: str = "maria") -> StaffMember:
-        """An active account that shows itself by its role alone."""
+    async def ticks(self) -> None:
+        """A moment in which time may do something to a case, and the outbox is looked at."""
+        await self.phen.handover.tick()
+        for _ in range(3):
+            await self.deliver()
+        await self.settled()
+
+    async def consultant(self, login: str = "maria", alias: str = "") -> StaffMember:
+        """An active account; without an alias it shows itself by its role alone."""
         expires = self.phen.now() + timedelta(days=1)
         store = self.phen.store
-        member = await store.add_staff(login, "", {Role.CONSULTANT}, login.encode(), expires)
+        member = await store.add_staff(login, alias, {Role.CONSULTANT}, login.encode(), expires)
         await store.accept_invite(member.id, "unused", "unused")
         active = await store.staff(member.id)
         assert active is not None

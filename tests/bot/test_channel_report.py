@@ -35,7 +35,11 @@ EVERYWHERE = ("console", "telegram", "viber", "web")
 TAKEN = {"console": ["picture-missing"], "viber": ["stays", "no-edit", "rings", "picture-missing"]}
 PHRASES = """\
 bot: {name: Дом}
-duty: {now: Има човек., nobody: Сега няма човек. Пиши.}
+duty:
+  now_is: "Има човек: {who}."
+  other_language: "Говори {languages}."
+  next: "Идва {when}."
+  nobody: Сега няма човек. Пиши.
 case: {waiting: Викаме човек., answered: Тук е.}
 no: {reception: Още няма.}
 """
@@ -193,10 +197,10 @@ def test_a_translation_that_is_cut_is_told_with_its_language(line: Small) -> Non
     )
 
 
-@pytest.mark.parametrize("old", ["Има човек.", "Сега няма човек. Пиши."])
+@pytest.mark.parametrize("old", ["Има човек: ", "Идва ", "Говори ", "Сега няма човек. Пиши."])
 def test_the_longest_of_what_the_shell_may_add_counts(line: Small, old: str) -> None:
     line.edit("bot_phrases.yaml", old, "м" * 1024)
-    assert ("talk", "telegram") in places(faults(line, "text-cut"))
+    assert places(faults(line, "text-cut")) >= {("talk", "telegram"), ("case", "telegram")}
 
 
 @pytest.mark.parametrize("old", ["Викаме човек.", "Тук е.", "Няма човек. Пиши тук."])
@@ -350,11 +354,18 @@ def test_what_viber_never_can(line: Small, code: str) -> None:
     assert all(fault.language is None for fault in found)
 
 
+def test_what_is_asked_about_ringing_is_passed_where_nothing_rings(line: Small) -> None:
+    line.asks_whether_to_ring()
+    found = told(line)
+    shown_on = {each for each in EVERYWHERE if "ring" in shown(found, each)}
+    assert shown_on == {"telegram", "viber"}
+
+
 def test_a_node_that_cannot_be_put_together(line: Small) -> None:
-    line.edit("bot_phrases.yaml", "duty: ", "dooty: ")
+    line.edit("bot_phrases.yaml", "duty:", "dooty:")
     found = faults(line, "not-shown")
-    assert places(found) == {("talk", channel) for channel in EVERYWHERE}
-    assert "duty.now" in str(found[0])
+    assert places(found) == {(n, channel) for n in ("talk", "case") for channel in EVERYWHERE}
+    assert "duty.nobody" in str(found[0])
 
 
 def test_every_code_is_provoked_here() -> None:

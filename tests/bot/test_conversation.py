@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 from collections.abc import AsyncIterator
+from datetime import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from sqlalchemy.exc import OperationalError
 
-from bot import conversation as conversation_of
-from bot.storage.records import CaseState, MessageState
+from bot import handover as handover_of
+from bot import lines as lines_of
+from bot.channels.base import Fetch, Unsent
+from bot.storage.records import CaseState, MediumKind, MessageState, StaffMember
 from dialogs import engine
 from dialogs.model import CASE, HIDE, START, MediaKind, Position, Sent, Started, Tapped, Typed
+from scheduler.duty import Hours, Weekly
 from tests.bot.paper import HER, LastingPaper, Shell, a_shell
 
 SECRET = "той знае къде съм"
@@ -204,11 +210,11 @@ async def test_a_fault_in_the_engine_shows_112_and_leaves_the_line_alive(
 async def test_memory_of_deliveries_is_bounded(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversation_of, "REMEMBERED", 5)
+    monkeypatch.setattr(lines_of, "REMEMBERED", 5)
     for _ in range(20):
         await shell.taps("home")
-    assert len(shell.phen.conversation._handled) == 5
-    assert shell.phen.conversation._lines == {}
+    assert len(shell.phen.conversation._lines._handled) == 5
+    assert len(shell.phen.conversation._lines) == 0
     assert shell.phen.conversation._tasks == set()
 
 
@@ -264,9 +270,10 @@ async def test_beyond_the_gate_her_case_comes_first(shell: Shell) -> None:
     assert (await shell.case()).present
 
 
-async def test_a_photo_in_a_case_is_declined_in_words(shell: Shell) -> None:
+@pytest.mark.parametrize("kind", [MediaKind.CONTACT, MediaKind.LOCATION, MediaKind.OTHER])
+async def test_what_is_never_taken_is_declined_in_words(shell: Shell, kind: MediaKind) -> None:
     case = await shell.opens_case()
-    await shell.sends(MediaKind.PHOTO)
+    await shell.sends(kind, fetch=never_fetched)
     said = await shell.phen.store.messages(case.id)
     assert [m.text for m in said] == [shell.say("notice.cannot_take")]
     assert said[0].state is MessageState.DUE
@@ -321,9 +328,399 @@ async def test_delete_everything_leaves_no_row_and_no_message_of_the_case(shell:
     await shell.types("ало")
     await shell.taps("forget_yes")
     after = await shell.phen.store.counts()
-    assert {name for name in after if after[name] != before[name]} <= {"audit"}
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed <= {"audit", "tallies"}  # what the centre counts says nothing of her
     assert "hers" not in shell.chat
     assert len(shell.chat) == 1
+
+
+# --- photos and voice ----------------------------------------------------------------------
+
+
+async def never_fetched() -> bytes:
+    raise AssertionError("fetched without her leave")
+
+
+async def a_photo() -> bytes:
+    drawn = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(drawn, "PNG")
+    return drawn.getvalue()
+
+
+async def no_photo() -> bytes:
+    return b"not a picture at all"
+
+
+async def out_of_reach() -> bytes:
+    raise Unsent
+
+
+async def said_in(shell: Shell) -> list[str]:
+    case = await shell.case()
+    return [message.text for message in await shell.phen.store.messages(case.id)]
+
+
+@pytest.mark.parametrize("kind", [MediaKind.PHOTO, MediaKind.VOICE])
+async def test_without_her_leave_no_photo_and_no_voice_is_even_fetched(
+    shell: Shell, kind: MediaKind
+) -> None:
+    await shell.opens_case()
+    await shell.sends(kind, fetch=never_fetched)
+    assert await said_in(shell) == [shell.say("notice.media_ask")]
+
+
+async def test_once_she_agreed_her_photo_reaches_the_consultant(shell: Shell) -> None:
+    case = await shell.opens_case()
+    await shell.taps("case_media_yes")
+    assert shell.say("case.text") in shell.chat[-1]
+    assert shell.channel.sent[-1].takes_media
+    await shell.sends(MediaKind.PHOTO, fetch=a_photo)
+    maria = await shell.consultant()
+    assert await shell.phen.desk.claim(maria, case.id)
+    [hers, _] = (await shell.phen.desk.open(maria, case.id)).messages
+    medium = await shell.phen.desk.medium(maria, case.id, hers.id)
+    assert medium.kind is MediumKind.PHOTO
+    assert Image.open(io.BytesIO(medium.data)).size == (40, 30)
+
+
+async def test_a_new_case_asks_for_her_leave_anew(shell: Shell) -> None:
+    await shell.opens_case()
+    await shell.taps("case_media_yes")
+    await shell.taps("case_end_yes")
+    await shell.opens_case()
+    assert not shell.channel.sent[-1].takes_media
+    await shell.sends(MediaKind.PHOTO, fetch=never_fetched)
+    assert await said_in(shell) == [shell.say("notice.media_ask")]
+
+
+@pytest.mark.parametrize("fetch", [no_photo, out_of_reach])
+async def test_a_photo_that_cannot_be_opened_is_told_so_and_the_line_goes_on(
+    shell: Shell, fetch: Fetch
+) -> None:
+    await shell.opens_case()
+    await shell.taps("case_media_yes")
+    await shell.sends(MediaKind.PHOTO, fetch=fetch)
+    await shell.types("тогава с думи")
+    assert await said_in(shell) == [shell.say("notice.media_failed"), "тогава с думи"]
+
+
+async def test_where_the_platform_gives_us_none_she_is_not_asked_to_agree_again(
+    shell: Shell,
+) -> None:
+    await shell.opens_case()
+    await shell.taps("case_media_yes")
+    await shell.sends(MediaKind.VOICE)
+    assert await said_in(shell) == [shell.say("notice.cannot_take")]
+
+
+async def test_a_photo_of_before_an_outage_is_kept_and_shows_nothing(shell: Shell) -> None:
+    case = await shell.opens_case()
+    await shell.taps("case_media_yes")
+    await shell.taps("hide")
+    await shell.sends(MediaKind.PHOTO, fetch=a_photo, overtaken=True)
+    [hers] = await shell.phen.store.messages(case.id)
+    assert (hers.medium, hers.covered) == (MediumKind.PHOTO, True)
+    assert [text for text in shell.chat if text != "hers"] == []
+
+
+async def test_agreeing_without_a_case_is_harmless(shell: Shell) -> None:
+    await shell.taps("case_media_yes")
+    assert shell.say("case_ended.text") in shell.chat[-1]
+    assert await shell.phen.store.open_cases() == []
+
+
+# --- who may have written it ---------------------------------------------------------------
+
+
+async def marked_covered(shell: Shell) -> list[bool]:
+    return [m.covered for m in await shell.phen.store.messages((await shell.case()).id)]
+
+
+async def test_what_is_written_under_a_cover_is_marked_since_it_may_not_be_she(
+    shell: Shell,
+) -> None:
+    await shell.opens_case()
+    await shell.types("аз съм")
+    shell.phen.conversation.idle(HER)
+    await shell.settled()
+    await shell.types("кой си ти")
+    await shell.taps("inside")
+    await shell.types("пак съм аз")
+    assert await marked_covered(shell) == [False, True, False]
+
+
+async def test_what_is_written_after_hide_is_marked(shell: Shell) -> None:
+    await shell.opens_case()
+    await shell.taps("hide")
+    await shell.types("кой си ти")
+    assert await marked_covered(shell) == [True]
+
+
+async def test_what_is_written_on_her_page_is_marked_by_where_the_page_stands(
+    lasting: Shell,
+) -> None:
+    await lasting.opens_case()
+    await lasting.types("аз съм", at=FRESH)
+    await lasting.taps("hide")
+    await lasting.types("кой си ти", at=Position("bg", START))
+    assert await marked_covered(lasting) == [False, True]
+
+
+async def test_words_of_before_an_outage_are_marked_where_nobody_knows_her_window(
+    shell: Shell,
+) -> None:
+    await shell.opens_case()
+    await shell.taps("hide")
+    await shell.types("преди това", overtaken=True)
+    assert await marked_covered(shell) == [True]
+
+
+@pytest.mark.parametrize("text", ["/close", "/claim", "/note тайна", "/start", "/стоп"])
+async def test_a_command_of_the_staff_is_plain_text_from_her(shell: Shell, text: str) -> None:
+    case = await shell.opens_case()
+    await shell.types(text)
+    assert await said_in(shell) == [text]
+    assert (await shell.case()).id == case.id
+
+
+# --- who is there, and what changes --------------------------------------------------------
+
+
+async def test_nobody_on_duty_is_said_with_lines_that_answer_now_and_her_words_wait(
+    shell: Shell,
+) -> None:
+    await shell.taps("talk")
+    assert shell.say("duty.nobody") in shell.chat[-1]
+    await shell.opens_case()
+    assert shell.say("duty.nobody") in shell.chat[-1]
+    assert shell.say("notice.out_of_hours") in shell.chat[-1]
+    await shell.types("прочетете го сутринта")
+    assert await said_in(shell) == ["прочетете го сутринта"]
+    assert shell.say("case.waiting") not in shell.chat[-1]
+
+
+async def on_duty(shell: Shell, member: StaffMember, start: int, end: int) -> None:
+    hours = Hours(time(start), time(end))
+    week = [Weekly(member.id, day, hours) for day in range(7)]
+    await shell.phen.store.set_weekly(member.id, week)
+
+
+async def test_she_is_told_who_is_there_by_alias_or_role_and_when_somebody_is_next(
+    shell: Shell,
+) -> None:
+    maria = await shell.consultant(alias="Мария")
+    await on_duty(shell, maria, 9, 17)  # it is noon
+    await shell.taps("talk")
+    assert shell.say("duty.now_is", who="Мария") in shell.chat[-1]
+    await on_duty(shell, await shell.consultant("elena"), 11, 13)
+    await shell.taps("talk_ready")
+    both = f"{shell.say('case.role')}, Мария"
+    assert shell.say("duty.now_is", who=both) in shell.chat[-1]
+    assert "maria" not in shell.chat[-1]
+    assert "elena" not in shell.chat[-1]
+    shell.clock.passes(hours=6)
+    await shell.taps("talk")
+    when = f"{shell.say('receptions.tomorrow')}, 09:00"
+    assert shell.say("duty.next", when=when) in shell.chat[-1]
+
+
+async def test_who_speaks_another_language_is_said_to(shell: Shell) -> None:
+    await on_duty(shell, await shell.consultant(), 9, 17)
+    await shell.taps("talk", language="tr")
+    speaks = shell.say("language.name", "bg")
+    assert shell.say("duty.other_language", "tr", languages=speaks) in shell.chat[-1]
+
+
+async def test_while_somebody_is_on_duty_she_is_told_that_a_human_is_called(
+    shell: Shell,
+) -> None:
+    await on_duty(shell, await shell.consultant(), 9, 17)
+    await shell.opens_case()
+    assert shell.say("case.waiting") in shell.chat[-1]
+
+
+@pytest.mark.parametrize("alias", ["", "Мария"])
+async def test_an_answer_comes_under_the_role_or_the_chosen_alias(shell: Shell, alias: str) -> None:
+    case = await shell.opens_case()
+    maria = await shell.consultant("maria", alias)
+    assert await shell.phen.desk.claim(maria, case.id)
+    await shell.phen.desk.reply(maria, case.id, "тук съм", "k")
+    for _ in range(4):
+        await shell.deliver()
+    [answer] = [message for message in shell.channel.sent if message.text == "тук съм"]
+    assert answer.author == (alias or shell.say("case.role"))
+
+
+async def delivered(shell: Shell) -> None:
+    for _ in range(4):
+        await shell.deliver()
+    await shell.settled()
+
+
+async def test_her_open_window_says_who_has_her_case_now(shell: Shell) -> None:
+    case = await shell.opens_case()
+    maria, elena = await shell.consultant(), await shell.consultant("elena")
+    desk = shell.phen.desk
+    assert await desk.claim(maria, case.id)
+    await delivered(shell)
+    assert shell.say("case.answered") in shell.chat[0]
+    await desk.transfer(maria, case.id, elena.id)
+    await delivered(shell)
+    assert shell.say("case.answered") in shell.chat[0]
+    assert shell.chat[-1] == shell.say("notice.transferred")
+    await desk.give_back(elena, case.id)
+    await delivered(shell)
+    assert shell.say("case.answered") not in shell.chat[0]
+    assert shell.say("duty.nobody") in shell.chat[0]
+    assert shell.chat[-1] == shell.say("notice.returned")
+    assert await desk.claim(elena, case.id)
+    await desk.close(elena, case.id)
+    await delivered(shell)
+    assert shell.say("case_ended.text") in shell.chat[0]
+    assert shell.chat[-1] == shell.say("notice.closed")
+
+
+async def test_a_case_that_is_opened_again_waits_until_she_is_back(shell: Shell) -> None:
+    case = await shell.opens_case()
+    maria = await shell.consultant()
+    await shell.phen.desk.claim(maria, case.id)
+    await shell.phen.desk.close(maria, case.id)
+    await delivered(shell)
+    await shell.taps("hide")
+    await shell.phen.desk.reopen(maria, case.id)
+    await delivered(shell)
+    assert shell.chat == []
+    await shell.taps("inside")
+    await delivered(shell)
+    assert shell.say("case.text") in shell.chat[0]
+    assert shell.chat[-1] == shell.say("notice.reopened")
+
+
+async def test_who_still_looks_at_the_end_and_writes_is_in_the_case_that_was_opened_again(
+    shell: Shell,
+) -> None:
+    case = await shell.opens_case()
+    maria = await shell.consultant()
+    await shell.phen.desk.claim(maria, case.id)
+    await shell.phen.desk.close(maria, case.id)
+    await delivered(shell)
+    await shell.phen.desk.reopen(maria, case.id)
+    await shell.types("още нещо")
+    await delivered(shell)
+    assert (await shell.case()).present
+    assert shell.say("case.text") in shell.chat[0]
+    assert shell.say("notice.reopened") in shell.chat
+    assert (await said_in(shell))[-1] == "още нещо"
+
+
+async def test_hide_in_the_middle_of_an_answered_case_leaves_nothing(shell: Shell) -> None:
+    case = await shell.opens_case()
+    maria = await shell.consultant()
+    await shell.phen.desk.claim(maria, case.id)
+    await shell.types("ало")
+    await shell.phen.desk.reply(maria, case.id, "тук съм", "k")
+    await delivered(shell)
+    assert "тук съм" in shell.chat
+    await shell.taps("hide")
+    assert shell.chat == []
+    await shell.phen.desk.reply(maria, case.id, "чувате ли", "k2")
+    await shell.phen.desk.give_back(maria, case.id)
+    shell.clock.passes(minutes=20)
+    await shell.ticks()
+    assert shell.chat == []
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_she_can_end_her_case_at_any_time(shell: Shell, answered: bool) -> None:
+    case = await shell.opens_case()
+    maria = await shell.consultant()
+    if answered:
+        await shell.phen.desk.claim(maria, case.id)
+        await shell.phen.desk.reply(maria, case.id, "тук съм", "k")
+    await shell.taps("case_end")
+    await shell.taps("case_end_yes")
+    assert shell.say("case_ended.text") in shell.chat[0]
+    closed = await shell.phen.store.case(case.id)
+    assert closed is not None
+    assert closed.state is CaseState.CLOSED
+
+
+# --- who is shut out -----------------------------------------------------------------------
+
+
+async def shut_out(shell: Shell, span: str) -> StaffMember:
+    case = await shell.opens_case()
+    maria = await shell.consultant()
+    assert await shell.phen.desk.claim(maria, case.id)
+    await shell.phen.desk.block(maria, case.id, span)
+    return maria
+
+
+async def test_words_of_who_is_shut_out_are_not_taken_and_he_is_told(shell: Shell) -> None:
+    await shut_out(shell, "case")
+    before = await said_in(shell)
+    await shell.types(SECRET)
+    assert await said_in(shell) == before
+    assert shell.say("blocked.text") in shell.chat[0]
+    assert "hers" not in shell.chat
+
+
+async def test_who_is_shut_out_still_reads_and_finds_112(shell: Shell) -> None:
+    await shut_out(shell, "case")
+    await shell.types(SECRET)
+    for node in ("home", "order", "danger", "meet"):
+        await shell.taps(node)
+        assert shell.say(shell.phen.content.nodes[node].text) in shell.chat[0]
+    await shell.types("0")
+    assert shell.chat[0] == shell.say("danger.text")
+    await shell.types("9")
+    assert shell.chat == []
+
+
+async def test_under_a_cover_who_is_shut_out_sees_the_cover_alone(shell: Shell) -> None:
+    await shut_out(shell, "case")
+    shell.phen.conversation.idle(HER)
+    await shell.settled()
+    await shell.types(SECRET)
+    assert shell.chat == [shell.say("start.text")]
+
+
+async def test_while_a_block_lasts_no_new_case_is_opened(shell: Shell) -> None:
+    await shut_out(shell, "hour")
+    await shell.taps("case_end_yes")
+    await shell.taps("talk_yes")
+    assert await shell.phen.store.case_of(*HER) is None
+    assert shell.say("blocked.text") in shell.chat[0]
+    shell.clock.passes(minutes=61)
+    await shell.taps("talk_yes")
+    assert shell.say("case.text") in shell.chat[0]
+
+
+async def test_a_block_for_the_case_ends_with_it(shell: Shell) -> None:
+    await shut_out(shell, "case")
+    await shell.taps("case_end_yes")
+    await shell.opens_case()
+    await shell.types("здравейте")
+    assert await said_in(shell) == ["здравейте"]
+
+
+async def test_who_is_shut_out_can_still_delete_everything(shell: Shell) -> None:
+    await shut_out(shell, "day")
+    await shell.taps("forget_yes")
+    assert await shell.phen.store.case_of(*HER) is None
+    assert shell.say("forget_done.text") in shell.chat[0]
+
+
+async def test_when_too_many_wait_on_the_web_she_is_told_and_finds_112(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handover_of, "MAX_WAITING_WEB", 0)
+    monkeypatch.setattr(handover_of, "WEB", shell.channel.name)
+    await shell.taps("talk_yes")
+    assert shell.chat == [shell.say("crowded.text")]
+    assert await shell.phen.store.open_cases() == []
+    await shell.taps("danger")
+    assert shell.chat == [shell.say("danger.text")]
 
 
 # --- the end -------------------------------------------------------------------------------
@@ -344,7 +741,7 @@ async def test_a_clean_stop_covers_what_is_just_coming_in(shell: Shell) -> None:
     shell.does(Tapped(Position("bg", "danger")))
     await shell.phen.conversation.cover_all()
     assert shell.chat == [shell.say("start.text")]
-    assert shell.phen.conversation._lines == {}
+    assert len(shell.phen.conversation._lines) == 0
 
 
 # --- a chat that keeps everything ----------------------------------------------------------

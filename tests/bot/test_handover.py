@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.handover import Handover
-from bot.storage.records import CaseClosed, CaseState
-from tests.bot.paper import HER, Shell, a_shell
+from bot import handover as handover_of
+from bot.channels.base import Unknown, Unsent
+from bot.handover import Crowded, Handover
+from bot.storage.records import CaseClosed, CaseState, StaffMember
+from bot.windows import Timing, Who
+from dialogs.model import START, Position, Tapped
+from tests.bot.paper import HER, LastingPaper, Shell, a_shell
 
 
 @pytest.fixture
@@ -33,7 +37,7 @@ async def test_an_alias_is_two_words_and_no_name(shell: Shell) -> None:
 async def test_a_case_opens_even_when_every_alias_is_taken(shell: Shell) -> None:
     phen = shell.phen
     always = Handover(
-        phen.store, phen.texts, phen.changes, phen.now, lambda: None, lambda words: words[0]
+        phen.store, phen.texts, phen.changes, phen.now, lambda: None, pick=lambda words: words[0]
     )
     aliases = [
         (await always.open_case(HER._replace(address=str(n)), "bg", None, None)).alias
@@ -137,3 +141,240 @@ async def test_what_is_kept_of_her_can_be_deleted_twice(shell: Shell) -> None:
     assert not await shell.phen.handover.remembers(HER)
     with pytest.raises(CaseClosed):
         await shell.phen.handover.relay(case, "ало", "8", None)
+
+
+# --- ringing her -----------------------------------------------------------------------------
+
+WORDS = "talk_words.go.a"
+NOON = Position("bg", "talk_yes").with_answer("r", "pm").with_answer("w", "a")
+"""She calls a human; we may ring from 12 to 17, and it is noon in Sofia."""
+
+
+async def is_away_with_an_answer(
+    shell: Shell, door: Position = NOON, away: float = 3
+) -> StaffMember:
+    """She called a human, hid, and was answered; she has been away for some minutes."""
+    await shell.done(Tapped(door))
+    await shell.taps("hide")
+    maria = await shell.consultant()
+    case = await shell.case()
+    assert await shell.phen.desk.claim(maria, case.id)
+    await shell.phen.desk.reply(maria, case.id, "тук съм", "k")
+    shell.clock.passes(minutes=away)
+    await shell.ticks()
+    return maria
+
+
+def rings(shell: Shell) -> list[str]:
+    """What came with a sound."""
+    return [message.text for message in shell.channel.sent if not message.silent]
+
+
+async def test_her_phone_rings_with_her_neutral_words_over_the_cover(shell: Shell) -> None:
+    await is_away_with_an_answer(shell)
+    ring = f"{shell.say(WORDS)}\n\n{shell.say('start.text')}"
+    assert rings(shell) == [ring]
+    assert shell.chat == [ring]
+    assert shell.channel.sent[-1].cover
+    assert shell.channel.sent[-1].marks == ()
+    assert not (await shell.case()).present
+    assert shell.phen.windows.open_ones() == []
+
+
+async def test_her_phone_rings_in_her_language(shell: Shell) -> None:
+    await is_away_with_an_answer(shell, Position("tr", NOON.node, NOON.answers))
+    assert rings(shell) == [f"{shell.say(WORDS, 'tr')}\n\n{shell.say('start.text', 'tr')}"]
+
+
+async def test_a_chat_that_keeps_everything_rings_with_the_same_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_shell(tmp_path, monkeypatch, channel=LastingPaper()) as lasting:
+        await is_away_with_an_answer(lasting)
+        assert rings(lasting) == [f"{lasting.say(WORDS)}\n\n{lasting.say('start.text')}"]
+        assert lasting.channel.sent[-1].position == Position("bg", START)
+        assert "тук съм" not in lasting.channel.shown
+
+
+@pytest.mark.parametrize(
+    "answers", [(), (("r", "never"),), (("r", "pm"), ("w", "never")), (("r", "pm"),)]
+)
+async def test_without_her_leave_nothing_ever_comes_by_itself(
+    shell: Shell, answers: tuple[tuple[str, str], ...]
+) -> None:
+    maria = await is_away_with_an_answer(shell, Position("bg", "talk_yes", answers))
+    case = await shell.case()
+    for hours in range(30):
+        await shell.phen.desk.reply(maria, case.id, "още съм тук", f"k{hours}")
+        shell.clock.passes(hours=1)
+        await shell.ticks()
+    await shell.phen.desk.close(maria, case.id)
+    await shell.ticks()
+    assert rings(shell) == []
+    assert shell.chat == []
+
+
+async def test_it_rings_once_while_she_is_away_however_much_waits(shell: Shell) -> None:
+    maria = await is_away_with_an_answer(shell)
+    await shell.phen.desk.reply(maria, (await shell.case()).id, "чакам те", "k2")
+    shell.clock.passes(hours=1)
+    await shell.ticks()
+    assert len(rings(shell)) == 1
+
+
+async def test_who_came_back_and_left_again_is_rung_again(shell: Shell) -> None:
+    maria = await is_away_with_an_answer(shell)
+    await shell.taps("inside")
+    await shell.ticks()
+    assert "тук съм" in shell.chat
+    await shell.taps("hide")
+    shell.clock.passes(minutes=3)
+    await shell.ticks()
+    assert len(rings(shell)) == 1  # nothing waits
+    await shell.phen.desk.reply(maria, (await shell.case()).id, "чакам те", "k2")
+    await shell.ticks()
+    assert len(rings(shell)) == 2
+
+
+async def test_it_rings_in_her_hours_alone(shell: Shell) -> None:
+    await is_away_with_an_answer(shell, NOON.with_answer("r", "eve"))  # 17 to 21
+    for minutes, count in ((4 * 60 + 56, 0), (1, 1)):  # 16:59, 17:00
+        shell.clock.passes(minutes=minutes)
+        await shell.ticks()
+        assert len(rings(shell)) == count
+
+
+async def test_after_her_hours_it_waits_for_the_next_day(shell: Shell) -> None:
+    await is_away_with_an_answer(shell, NOON.with_answer("r", "am"))  # 9 to 12, which is over
+    assert rings(shell) == []
+    shell.clock.passes(hours=20, minutes=56)  # 08:59
+    await shell.ticks()
+    assert rings(shell) == []
+    shell.clock.passes(minutes=1)
+    await shell.ticks()
+    assert len(rings(shell)) == 1
+
+
+async def test_who_has_just_left_is_not_rung(shell: Shell) -> None:
+    await is_away_with_an_answer(shell, away=1)
+    assert rings(shell) == []
+    shell.clock.passes(minutes=1)
+    await shell.ticks()
+    assert len(rings(shell)) == 1
+
+
+async def test_it_does_not_ring_before_a_consultant_is_there(shell: Shell) -> None:
+    await shell.done(Tapped(NOON))
+    await shell.taps("hide")
+    shell.clock.passes(minutes=20)  # both waiting messages are held for her
+    await shell.ticks()
+    assert (await shell.case()).held
+    assert rings(shell) == []
+
+
+async def test_a_case_that_was_given_back_does_not_ring_her(shell: Shell) -> None:
+    maria = await is_away_with_an_answer(shell, away=1)
+    await shell.phen.desk.give_back(maria, (await shell.case()).id)
+    shell.clock.passes(minutes=10)
+    await shell.ticks()
+    assert rings(shell) == []
+
+
+async def test_a_closed_case_does_not_ring_her(shell: Shell) -> None:
+    maria = await is_away_with_an_answer(shell, away=1)
+    await shell.phen.desk.close(maria, (await shell.case()).id)
+    shell.clock.passes(minutes=10)
+    await shell.ticks()
+    assert rings(shell) == []
+
+
+async def test_an_open_window_is_never_rung_over(shell: Shell) -> None:
+    await is_away_with_an_answer(shell, away=1)
+    await shell.taps("danger")  # 112 stands before her, and her case is still held
+    shell.clock.passes(minutes=10)
+    await shell.ticks()
+    assert rings(shell) == []
+    assert shell.chat == [shell.say("danger.text")]
+
+
+async def test_a_ring_that_fails_is_not_made_up_for_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = Timing(idle=60, give_up=0.05, cover_give_up=60, retry=0.01)
+    async with a_shell(tmp_path, monkeypatch, quick) as shell:
+        await is_away_with_an_answer(shell, away=1)
+        shell.channel.faults = [Unsent() for _ in range(1000)]
+        shell.clock.passes(minutes=2)
+        await shell.ticks()
+        shell.channel.faults = []
+        await shell.ticks()
+        assert rings(shell) == []
+        assert shell.chat == []
+
+
+async def test_a_ring_whose_answer_was_lost_does_not_ring_twice(shell: Shell) -> None:
+    await is_away_with_an_answer(shell, away=1)
+    shell.channel.faults, shell.channel.arrives_anyway = [Unknown()], True
+    shell.clock.passes(minutes=2)
+    await shell.ticks()
+    assert len(rings(shell)) == 1
+
+
+async def test_words_that_the_content_has_no_more_ring_nobody_and_stop_nothing(
+    shell: Shell,
+) -> None:
+    shell.phen.conversation.nudge(HER, "bg", "talk_words.go.gone")
+    await shell.settled()
+    assert shell.channel.sent == []
+
+
+async def test_after_a_restart_she_is_rung_once_all_the_same(shell: Shell) -> None:
+    await is_away_with_an_answer(shell)
+    await shell.phen.store.nobody_present()
+    shell.clock.passes(hours=1)
+    await shell.ticks()
+    assert len(rings(shell)) == 1
+
+
+# --- what a colleague does not open ------------------------------------------------------------
+
+
+async def test_what_a_colleague_does_not_open_waits_for_everybody_and_she_is_told(
+    shell: Shell,
+) -> None:
+    case = await shell.opens_case()
+    maria, elena = await shell.consultant(), await shell.consultant("elena")
+    assert await shell.phen.desk.claim(maria, case.id)
+    await shell.phen.desk.transfer(maria, case.id, elena.id)
+    shell.clock.passes(minutes=14)
+    await shell.ticks()
+    assert (await shell.case()).state is CaseState.CLAIMED
+    shell.clock.passes(minutes=1)
+    await shell.ticks()
+    await shell.ticks()
+    assert (await shell.case()).state is CaseState.WAITING
+    assert (await notices(shell, case.id)).count(shell.say("notice.returned")) == 1
+
+
+# --- too many at once --------------------------------------------------------------------------
+
+
+async def test_when_too_many_wait_on_the_web_one_more_is_refused(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handover_of, "MAX_WAITING_WEB", 3)
+    opens = shell.phen.handover.open_case
+    for number in range(3):
+        await opens(Who("web", str(number)), "bg", None, None)
+    with pytest.raises(Crowded):
+        await opens(Who("web", "one more"), "bg", None, None)
+    assert await opens(Who("web", "1"), "bg", None, None)  # hers is open already
+    assert await opens(HER, "bg", None, None)  # on another channel nobody is refused
+    maria = await shell.consultant()
+    first = (await shell.phen.desk.waiting(maria))[0]
+    assert await shell.phen.desk.claim(maria, first.id)
+    assert await opens(Who("web", "one more"), "bg", None, None)
+
+
+def test_forty_may_wait_on_the_web() -> None:
+    assert handover_of.MAX_WAITING_WEB == 40

@@ -136,6 +136,35 @@ def test_every_text_of_the_real_content_can_be_said_with_facts_alone_or_names() 
                 assert "{" not in said.say(language, node.text)
 
 
+BETRAYS = {
+    "bg": ("човек", "разговор", "консултант", "отговор"),
+    "tr": ("insan", "kişi", "konuş", "danışman", "cevap"),
+    "en": ("person", "talk", "counsellor", "answer"),
+}
+
+
+@pytest.mark.parametrize("language", ["bg", "tr", "en"])
+def test_the_first_words_of_a_notice_do_not_betray_that_somebody_writes(language: str) -> None:
+    """Viber shows them on a locked phone, with a sound; Telegram without one."""
+    content, said = open_content()
+    notices = [text for text in content.texts if text.startswith("notice.") or text == "case.voice"]
+    assert len(notices) > 10
+    seen = {text: said.template(language, text)[:26].casefold() for text in notices}
+    assert {
+        text: first for text, first in seen.items() if any(w in first for w in BETRAYS[language])
+    } == {}
+
+
+@pytest.mark.parametrize("language", ["bg", "tr", "en"])
+def test_the_words_under_which_her_phone_rings_are_of_the_home(language: str) -> None:
+    content, said = open_content()
+    for choice in content.nodes["talk_words"].choices[:-1]:
+        words = said.say(language, choice.label).casefold()
+        assert not any(betrays in words for betrays in BETRAYS[language])
+        if language != "bg":
+            assert words != said.say("bg", choice.label).casefold()
+
+
 def test_texts_can_be_loaded_for_a_content_at_hand(line: Small) -> None:
     content = load(line.dialogs, line.locales)
     assert Texts.load(content, line.locales).say("tr", "language.name") == "Türkçe"

@@ -211,6 +211,34 @@ nodes:
     text: Разговорът приключи.
   - id: no_receptions
     text: Още няма дата.
+  - id: stopped
+    kind: cover
+    text: |
+      Сега не работи.
+
+      Спешно: {TEL-01}
+  - id: blocked
+    text: Сега не приемаме думи.
+  - id: crowded
+    text: Сега чакат много хора.
+"""
+RING = """\
+  - id: ring
+    kind: nudge
+    slot: r
+    text: Да ти звънне ли телефонът?
+    go: talk_open
+    choices:
+      - {say: Никога, value: never, go: talk_open}
+      - {say: Сутрин, value: am, go: ring_words}
+  - id: ring_words
+    kind: nudge
+    slot: w
+    text: С кои думи да звънне?
+    go: talk_open
+    choices:
+      - {say: Рецепта за днес, value: a, go: talk_open}
+      - {say: По-добре никога, value: never, go: talk_open}
 """
 PHRASES = """\
 language:
@@ -318,6 +346,11 @@ class Small:
         self.append("topics/start.yaml", KEEPS)
         self.edit("topics/start.yaml", "        go: language\n", RECIPE_CHOICE)
         self.append("topics/danger.yaml", "    covers: [soup]\n")
+
+    def asks_whether_to_ring(self) -> None:
+        """Before a human is called she says whether her phone may ring, and with which words."""
+        self.edit("topics/talk.yaml", "go: talk_open\n", "go: ring\n")
+        self.append("topics/talk.yaml", RING)
 
     def translate(self, language: str, entries: dict[str, str], flags: str = "") -> Path:
         """A catalogue whose msgids are the Bulgarian texts as they stand now."""

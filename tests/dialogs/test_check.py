@@ -115,6 +115,23 @@ def test_a_case_for_an_answer_that_nobody_can_give(line: Small) -> None:
     assert "dead-case" in codes(line)
 
 
+# --- whether we may ring her ---------------------------------------------------------------------
+
+
+def test_what_is_asked_about_ringing_can_have_nothing_wrong(line: Small) -> None:
+    whole(line)
+    line.asks_whether_to_ring()
+    assert [str(problem) for problem in found(line)] == []
+
+
+def test_the_words_under_which_her_phone_rings_betray_nothing(line: Small) -> None:
+    whole(line)
+    line.asks_whether_to_ring()
+    at = line.edit("topics/talk.yaml", "Рецепта за днес", "Спри да те бие")
+    told = [(p.line, p.node, p.code) for p in found(line)]
+    assert told == [(at, "ring_words", "topic-word")]
+
+
 # --- chats that keep everything ------------------------------------------------------------------
 
 

@@ -10,11 +10,13 @@ from bot.texts import open_content
 from dialogs import engine, load, payload
 from dialogs.model import (
     CASE,
+    CASE_MEDIA,
     DANGER,
     HOME,
     MAX_CHECKLIST_ITEMS,
     MAX_CHOICES,
     START,
+    AllowMedia,
     Arrive,
     Decline,
     EndCase,
@@ -33,6 +35,7 @@ from dialogs.model import (
     Show,
     Started,
     Step,
+    TakeMedium,
     Tapped,
     Typed,
 )
@@ -283,10 +286,29 @@ def test_in_a_case_words_go_to_the_desk_and_9_hides() -> None:
     assert zero.position.node == DANGER
 
 
-def test_in_a_case_a_photo_is_declined_and_elsewhere_explained() -> None:
+@pytest.mark.parametrize("kind", [MediaKind.PHOTO, MediaKind.VOICE])
+def test_in_a_case_a_photo_and_a_voice_are_handed_on(kind: MediaKind) -> None:
+    step = engine.step(CONTENT, Position("bg", CASE), Sent(kind))
+    assert step.effects == (TakeMedium(kind),)
+    assert step.position.node == CASE
+
+
+@pytest.mark.parametrize("kind", [MediaKind.CONTACT, MediaKind.LOCATION, MediaKind.OTHER])
+def test_in_a_case_a_number_and_a_place_are_declined(kind: MediaKind) -> None:
+    step = engine.step(CONTENT, Position("bg", CASE), Sent(kind))
+    assert step.effects == (Decline("notice.cannot_take"),)
+
+
+def test_she_agrees_to_photos_and_voice_and_is_back_in_her_case() -> None:
+    step = engine.step(
+        CONTENT, Position("bg", CASE_MEDIA), Tapped(Position("bg", "case_media_yes"))
+    )
+    assert step.effects[0] == AllowMedia()
+    assert step.position.node == CASE
+
+
+def test_outside_a_case_a_photo_is_explained() -> None:
     photo = Sent(MediaKind.PHOTO)
-    in_case = engine.step(CONTENT, Position("bg", CASE), photo)
-    assert in_case.effects == (Decline("notice.cannot_take"),)
     assert engine.step(CONTENT, Position("bg", HOME), photo).position.node == "got_photo"
     assert engine.step(CONTENT, COVER, photo).position == COVER
 
@@ -324,6 +346,80 @@ def test_opening_a_case_takes_topic_and_municipality_only_if_given() -> None:
     given = given.with_answer("t", question.choices[0].value)
     full = engine.step(CONTENT, COVER, Tapped(given))
     assert full.effects[0] == OpenCase("tr", question.choices[0].label, "rse05")
+
+
+# --- whether we may ring her ---------------------------------------------------------------
+
+
+def _nudge(**answers: str) -> tuple[str, str] | None:
+    """What the shell is told when she calls a human with these answers."""
+    door = Position("bg", "talk_yes")
+    for slot, value in answers.items():
+        door = door.with_answer(slot, value)
+    opened = engine.step(CONTENT, COVER, Tapped(door)).effects[0]
+    assert isinstance(opened, OpenCase)
+    return opened.nudge
+
+
+def test_she_is_asked_whether_her_phone_may_ring_before_she_calls_a_human() -> None:
+    here = Position("bg", "talk_place")
+    walked = []
+    while here.node != "talk_yes":
+        walked.append(here.node)
+        here = engine.screen(CONTENT, here).choices[-1 if here.node == "talk_place" else 0].to
+    assert walked == ["talk_place", "talk_nudge", "talk_ready"]
+
+
+def test_the_first_answer_is_never_and_leads_past_the_words() -> None:
+    never = engine.screen(CONTENT, Position("bg", "talk_nudge")).choices[0].to
+    assert (never.node, never.answer("r")) == ("talk_ready", "never")
+
+
+@pytest.mark.parametrize("hours", ["am", "pm", "eve"])
+def test_she_chooses_the_hours_and_the_words_of_a_ring(hours: str) -> None:
+    chosen = [b for b in engine.screen(CONTENT, Position("bg", "talk_nudge")).choices[1:]]
+    to = next(b.to for b in chosen if b.to.answer("r") == hours)
+    assert to.node == "talk_words"
+    for button in engine.screen(CONTENT, to).choices[:-1]:
+        assert _nudge(**dict(button.to.answers)) == (hours, button.label)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {},
+        {"r": "never"},
+        {"r": "am"},  # no words were chosen
+        {"w": "a"},
+        {"r": "never", "w": "a"},
+        {"r": "am", "w": "never"},
+        {"r": "am", "w": "zz"},
+        {"r": "now", "w": "a"},  # what another topic asks under the same letters
+        {"r": "am", "w": "body"},
+    ],
+)
+def test_without_hours_and_words_of_hers_it_is_never(answers: dict[str, str]) -> None:
+    assert _nudge(**answers) is None
+
+
+def test_where_nothing_rings_she_is_not_asked() -> None:
+    web = load.in_chat(CONTENT, lasting=False, rings=False)
+    here = engine.screen(web, Position("bg", "talk_place")).choices[-1].to
+    assert engine.screen(web, here).position.node == "talk_ready"
+    forged = Position("bg", "talk_yes").with_answer("r", "am").with_answer("w", "a")
+    assert engine.step(web, COVER, Tapped(forged)).effects[0] == OpenCase("bg", None, None)
+
+
+@pytest.mark.parametrize("text", ["/close", "/claim 7", "/start", "claim", "1", "/стоп"])
+def test_in_a_case_a_command_is_plain_text(text: str) -> None:
+    step = engine.step(CONTENT, Position("bg", CASE), Typed(text))
+    assert step.effects == (Relay(text),)
+
+
+def test_in_a_case_the_end_is_two_taps_away() -> None:
+    asked = engine.screen(CONTENT, engine.screen(CONTENT, Position("bg", CASE)).choices[0].to)
+    ended = engine.step(CONTENT, asked.position, Tapped(asked.choices[0].to))
+    assert ended.effects[0] == EndCase()
 
 
 def test_ending_and_forgetting_are_said_to_the_shell() -> None:

@@ -16,6 +16,7 @@ from tests.phones import Look, Phone, ViberPhone, WebPhone
 HERE = Path(__file__).parent
 DOOR = ("За мен", None, "Да, сама съм")
 READ_HERE, BEYOND = "Ще чета тук", "Разбрах, продължи"
+NEVER, CALL = "Никога", "Да, повикай човек"
 _QUOTED = re.compile(r"„([^“]+)“")
 _ONLY = "# само: "
 _UNLESS_LASTING = "ако чатът не пази всичко, "
@@ -67,6 +68,7 @@ class Play:
             "тя отваря линията с …": lambda: self._open(words),
             "тя минава през вратата": self._through_the_door,
             "тя ще чете тук": self._reads_here,
+            "тя не иска да звъни": self._wants_no_ring,
             "тя натиска …": lambda: self._tap(words),
             "тя натиска своя език": lambda: self._tap(None),
             "тя пише …": lambda: self.phone.types(words),
@@ -112,14 +114,21 @@ class Play:
 
     async def _reads_here(self) -> None:
         """Where a chat keeps everything she is asked where she will read; elsewhere she is not."""
-        here, beyond = self._labels(READ_HERE), self._labels(BEYOND)
+        await self._tap_if_asked(READ_HERE, BEYOND)
+
+    async def _wants_no_ring(self) -> None:
+        """Where a phone can ring she is asked whether it may; elsewhere she is not."""
+        await self._tap_if_asked(NEVER, CALL)
+
+    async def _tap_if_asked(self, label: str, beyond: str) -> None:
+        here, further = self._labels(label), self._labels(beyond)
 
         async def offered() -> bool:
-            return bool((here | beyond) & set((await self.phone.look()).labels))
+            return bool((here | further) & set((await self.phone.look()).labels))
 
-        assert await eventually(offered), await self._failure("the gate is not there")
+        assert await eventually(offered), await self._failure(f"neither {here} nor {further}")
         if here & set((await self.phone.look()).labels):
-            await self._tap(READ_HERE)
+            await self._tap(label)
 
     async def _tap(self, label: str | None) -> None:
         wanted = self._labels(label)
