@@ -19,7 +19,7 @@ CYRILLIC = re.compile(r"[\u0400-\u04ff]+")
 LETTERS = {
     "dialogs/match.py": None,  # tables of letters
     "scheduler/exchange.py": re.compile("[Ѐӿ]|г|Бяла|община|гр|град|с|село"),  # of a CSV
-    "bot/web/staff.py": re.compile("г"),  # of a date
+    "bot/web/fields.py": re.compile("г"),  # of a date
 }
 """Where letters are data, not sentences: the words allowed (None: any)."""
 READ_ALOUD = {"alt", "title", "placeholder", "aria-label", "aria-description", "value", "content"}

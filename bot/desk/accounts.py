@@ -24,6 +24,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from bot.privacy.vault import Tampered, Vault
 from bot.storage.records import Credentials, Role, StaffMember, StaffState
 from bot.storage.store import Store
+from dialogs.model import SOURCE_LANGUAGE
 
 ISSUER = "Phen"
 MIN_PASSWORD, MAX_PASSWORD = 12, 200
@@ -102,16 +103,42 @@ class Accounts:
 
     # --- invitations ---------------------------------------------------------------------
 
-    async def invite(self, login: str, roles: Iterable[Role], alias: str = "") -> str:
-        """Make an account, and the token of its one-time link. Only its hash is kept."""
+    async def invite(
+        self,
+        login: str,
+        roles: Iterable[Role],
+        alias: str = "",
+        languages: Iterable[str] = (SOURCE_LANGUAGE,),
+    ) -> str:
+        """Make an account, and the token of its one-time link. Only its hash is kept.
+
+        Raises `LoginUnfit`, `LoginTaken`.
+        """
         if not _LOGIN.fullmatch(tidy_login(login)):
             raise LoginUnfit
         token = secrets.token_urlsafe(32)
         expires_at = self._now() + INVITE_LIFE
         member = await self._store.add_staff(
-            tidy_login(login), alias.strip(), frozenset(roles), _digest(token), expires_at
+            tidy_login(login),
+            alias.strip(),
+            frozenset(roles),
+            _digest(token),
+            expires_at,
+            languages,
         )
         await self._store.audit(member.id, "account.invited", None)
+        return token
+
+    async def invite_again(self, staff_id: str) -> str:
+        """A new link for somebody who has not accepted hers: the one before opens no more.
+
+        Raises `InviteInvalid` when she has accepted, or is not invited at all.
+        """
+        token = secrets.token_urlsafe(32)
+        expires_at = self._now() + INVITE_LIFE
+        if not await self._store.invite_again(staff_id, _digest(token), expires_at):
+            raise InviteInvalid
+        await self._store.audit(staff_id, "account.invited", None)
         return token
 
     async def invited(self, token: str) -> StaffMember:
@@ -158,10 +185,17 @@ class Accounts:
         return step
 
     async def freeze(self, login: str) -> bool:
-        """Shut an account and end its sessions. False: there is no such login."""
+        """Shut an account and end its sessions. False: there is no such login.
+
+        Of somebody who has not accepted her invitation there is nothing to keep: it is removed.
+        """
         member = await self._store.staff_by_login(tidy_login(login))
         if member is None:
             return False
+        if member.state is StaffState.INVITED:
+            await self._store.remove_staff(member.id)
+            await self._store.audit(member.id, "account.removed", None)
+            return True
         await self._store.set_staff_state(member.id, StaffState.FROZEN)
         await self._store.end_sessions_of(member.id)
         await self._store.audit(member.id, "account.frozen", None)

@@ -1,15 +1,16 @@
-"""Receptions on the staff page, and what a woman then sees under "meet us"."""
+"""The staff pages in a browser, and what a woman sees of what is done there."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import pyotp
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser import eyes
-from tests.browser.people import DESK, PHONE, Watch, Woman, logs_in, watched
+from tests.browser.people import DESK, PASSWORD, PHONE, Watch, Woman, logs_in, watched
 from tests.line import Line
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -108,10 +109,107 @@ async def test_a_good_file_is_taken_and_can_be_taken_away_again(
     assert "Читалището" in taken
 
 
+async def test_a_new_colleague_comes_in_by_the_link_and_is_shut_out_again(
+    browser: Browser, line: Line, staff: tuple[Page, Watch]
+) -> None:
+    page, _ = staff
+    await page.goto(line.url + "/staff/accounts")
+    await page.get_by_role("link", name="Покани човек").click()
+    await page.get_by_label("Име за вход").fill("vera")
+    await page.get_by_label("турски").check()
+    await page.get_by_role("button", name="Направи поканата").click()
+    link = await page.locator("#link").input_value()
+    await eyes.finds_nothing_wrong(page)
+    async with watched(browser, PHONE) as (hers, her_watch):
+        await hers.goto(link)
+        await hers.locator("#password").fill(PASSWORD)
+        await hers.locator("#again").fill(PASSWORD)
+        await hers.locator("button.main").click()
+        secret = (await hers.locator(".secret").inner_text()).replace(" ", "")
+        await hers.locator("#code").fill(pyotp.TOTP(secret).at(line.phen.now()))
+        await hers.locator("button.main").click()
+        await hers.wait_for_url(line.url + "/desk")
+
+        await page.get_by_role("link", name="Към хората").click()
+        await page.get_by_role("link", name="Промени: vera").click()
+        await page.get_by_text("Спри акаунта").click()
+        await page.get_by_role("button", name="Да, спри го").click()
+        await expect(page.locator(".notice")).to_contain_text("Акаунтът е спрян")
+        await hers.goto(line.url + "/desk")
+        await expect(hers.locator("#login")).to_be_visible()
+        her_watch.faults.clear()  # her open page asked once more, and was refused
+
+
+async def test_hours_are_set_by_keyboard_and_show_in_the_week(
+    staff: tuple[Page, Watch], line: Line
+) -> None:
+    page, watch = staff
+    await page.goto(line.url + "/staff/duty")
+    await page.get_by_role("link", name="Промени часовете: maria").click()
+    hours = page.locator("[data-hours]")
+    await expect(hours).to_be_hidden()
+    await page.get_by_label("Други часове").check()
+    await expect(hours).to_be_visible()
+    await page.locator("#mon-from-1").fill("09:00")
+    await page.locator("#mon-to-1").fill("09:00")
+    await page.locator("#mon-to-1").press("Enter")
+    await expect(page.locator("#mon-to-1-wrong")).to_contain_text("същият като началото")
+    watch.expected(422)
+    await page.locator("#problems a").click()
+    assert (await eyes.focused(page))[1] == "mon-to-1"
+    await page.locator("#mon-to-1").fill("17:00")
+    await page.locator("#mon-to-1").press("Enter")
+    await expect(page.locator(".notice")).to_contain_text("Седмицата е запазена")
+    await page.goto(line.url + "/staff/duty")
+    await expect(page.locator(".now")).to_contain_text("maria")
+    await expect(page.locator(".week > li").first).to_contain_text("Няма никого: 00:00–09:00")
+
+
+async def test_the_stopped_line_is_one_message_for_her_and_a_banner_for_the_team(
+    browser: Browser, line: Line, staff: tuple[Page, Watch]
+) -> None:
+    page, _ = staff
+    await page.goto(line.url + "/staff/line")
+    await page.get_by_text("Спри линията", exact=True).click()
+    await page.get_by_role("button", name="Да, спри линията").click()
+    await expect(page.locator("#stopped")).to_contain_text("Линията е спряна")
+    async with watched(browser, PHONE) as (hers, _):
+        await hers.goto(line.url)
+        await expect(hers.locator("#screen")).to_contain_text("Сега тази страница не работи")
+        await expect(hers.locator("#screen")).to_contain_text("112")
+        await page.goto(line.url + "/staff")
+        await page.locator("#stopped a").click()
+        await page.get_by_role("button", name="Пусни линията").click()
+        await expect(page.locator(".notice")).to_contain_text("Линията работи пак")
+        await expect(page.locator("#stopped")).to_have_count(0)
+        await hers.goto(line.url)
+        await expect(hers.locator("#screen")).not_to_contain_text("не работи")
+
+
 async def test_the_staff_pages_are_legible(staff: tuple[Page, Watch], line: Line) -> None:
     page, _ = staff
-    for place in ("/staff", "/staff/receptions/new", "/staff/accounts", "/staff?month=2026-12"):
+    maria = await line.phen.store.staff_by_login("maria")
+    assert maria is not None
+    await page.goto(line.url + "/staff/prepared")
+    await eyes.finds_nothing_wrong(page)
+    await page.get_by_role("button", name="Сложи примерните").click()
+    for place in (
+        "/staff",
+        "/staff/receptions/new",
+        "/staff?month=2026-12",
+        "/staff/duty",
+        f"/staff/duty/{maria.id}",
+        "/staff/prepared",
+        "/staff/prepared/new",
+        "/staff/line",
+        "/staff/accounts",
+        "/staff/accounts/new",
+        f"/staff/accounts/{maria.id}",
+        "/desk/answers",
+    ):
         await page.goto(line.url + place)
+        for closed in await page.locator("details").all():
+            await closed.evaluate("(details) => { details.open = true; }")
         await eyes.finds_nothing_wrong(page)
         for size in ({"width": 640, "height": 400}, PHONE):
             await page.set_viewport_size(size)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,8 +23,9 @@ from bot.web.app import WebParts, assemble
 from bot.web.chat import chat_routes
 from bot.web.demo import demo_routes
 from bot.web.health import health_routes
+from bot.web.platforms import platform_routes
 from dialogs import payload
-from dialogs.model import CASE, Content, Position, Started, Tapped, Typed
+from dialogs.model import CASE, Content, Position, Sent, Started, Tapped, Typed
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 ROOT = Path(__file__).parents[3]
@@ -71,6 +73,8 @@ class Line:
         self.clock = clock
         self.received: list[Incoming] = []
         self.relayed: list[str] = []
+        self.given: list[bytes] = []
+        self.takes_media = False
         self.cases: set[str] = set()
         self.due: list[Outgoing] = []
         self.present: set[str] = set()
@@ -98,6 +102,8 @@ class Line:
         match incoming.event:
             case Typed(text=text) if address in self.cases:
                 self.relayed.append(text)
+            case Sent() if incoming.fetch is not None and address in self.cases:
+                self.given.append(await incoming.fetch())
             case Typed():
                 await self._show(address, "understood")
             case Tapped(to=Position(node="hide")):
@@ -117,7 +123,7 @@ class Line:
 
     async def _show(self, address: str, node: str, code: str | None = None) -> None:
         window = made(self.screens[node], self.clock(), in_case=address in self.cases, code=code)
-        await self.channel.show(address, window, None)
+        await self.channel.show(address, replace(window, takes_media=self.takes_media), None)
 
     async def has_case(self, channel: str, address: str) -> bool:
         return address in self.cases
@@ -208,9 +214,13 @@ SCREENS = {
 }
 
 
-def message(number: int, text: str, author: str | None = "Мария") -> Outgoing:
+def message(
+    number: int, text: str, author: str | None = "Мария", voice: bytes | None = None
+) -> Outgoing:
     """One message of a case."""
-    return Outgoing(text, "bg", window=False, in_case=True, number=number, author=author)
+    return Outgoing(
+        text, "bg", window=False, in_case=True, number=number, author=author, voice=voice
+    )
 
 
 class World:
@@ -233,6 +243,8 @@ class World:
             intake=self.line,
             desk=cast(Any, None),
             accounts=cast(Any, None),
+            team=cast(Any, None),
+            stop=cast(Any, None),
             store=cast(Any, None),
             changes=cast(Any, None),
             now=self.clock,
@@ -251,6 +263,7 @@ class World:
 
     def app(self) -> Starlette:
         routes = [*chat_routes(self.parts), *health_routes(self.parts)]
+        routes += platform_routes(self.parts)
         return assemble(
             self.parts, [*routes, *(demo_routes(self.parts) if self.parts.demo else ())]
         )

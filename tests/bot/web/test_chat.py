@@ -8,14 +8,18 @@ import json
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from bot import media
+from bot.channels.base import MAX_MEDIUM
 from dialogs import payload
-from dialogs.model import CASE, Position, Started, Tapped, Typed
+from dialogs.model import CASE, MediaKind, Position, Sent, Started, Tapped, Typed
+from tests import sounds
 from tests.bot.web.fakes import NOW, SAFE_WORD, World, message, served
 
 EXIT = "https://bg.wikipedia.org/"
@@ -542,3 +546,155 @@ async def test_pages_are_packed_for_slow_lines(server: str) -> None:
         raw = b"".join([chunk async for chunk in page.aiter_raw()])
     assert page.headers["content-encoding"] == "gzip"
     assert len(raw) * 2 < len(gzip.decompress(raw))
+
+
+# --- photos and voices -----------------------------------------------------------------------
+
+
+async def give(her: httpx.AsyncClient, content: bytes, **fields: str) -> httpx.Response:
+    """Send the form with a file, whose name is a person's."""
+    form = {"at": to(CASE), "seen": "0", "once": "k-m", **fields}
+    return await her.post("/", data=form, files={"medium": ("Мария Иванова.jpg", content)})
+
+
+async def test_the_form_for_photos_and_voice_is_there_when_she_has_agreed(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    page = await tap(her, "open")
+    assert 'type="file"' not in page.text
+    world.line.takes_media = True
+    assert 'type="file"' in (await tap(her, CASE)).text
+    assert 'type="file"' not in (await tap(her, "page")).text
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (sounds.photo(), MediaKind.PHOTO),
+        (sounds.photo("WEBP"), MediaKind.PHOTO),
+        (sounds.voice(), MediaKind.VOICE),
+        (b"anything", MediaKind.VOICE),
+    ],
+    ids=["photo", "webp", "voice", "anything"],
+)
+async def test_a_medium_comes_with_its_key_its_place_and_no_name(
+    her: httpx.AsyncClient, world: World, content: bytes, kind: MediaKind
+) -> None:
+    address = await open_case(her)
+    page = await give(her, content)
+    assert page.status_code == 200
+    assert page.text.count('class="mine"') == 1
+    got = next(each for each in world.line.received if isinstance(each.event, Sent))
+    assert (got.event, got.address, got.key) == (Sent(kind), address, "k-m")
+    assert got.position == Position("bg", CASE)
+    assert world.line.given == [content]
+    assert "Мария Иванова" not in page.text + repr(world.line.received)
+
+
+async def test_for_the_script_there_is_nothing_to_show(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    await open_case(her)
+    her.headers |= BY_SCRIPT
+    assert (await give(her, sounds.photo())).status_code == 204
+    assert len(world.line.given) == 1
+
+
+async def test_a_form_without_a_file_shows_her_case_again(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    await open_case(her)
+    page = await give(her, b"")
+    assert page.status_code == 200
+    assert "Повикахме човек." in page.text
+    assert world.line.given == []
+
+
+async def test_of_who_has_no_case_nothing_is_read(her: httpx.AsyncClient, world: World) -> None:
+    read = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal read
+        yield b"--x\r\n"
+        read += 1
+        yield b"..."
+
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    for cookie in (None, "k" * 22):
+        if cookie:
+            her.cookies["k"] = cookie
+        answer = await her.post("/", content=endless(), headers=headers)
+        assert answer.status_code == 400
+        assert "112" in answer.text
+    assert world.line.received == []
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"no parts", b'--x\r\nContent-Disposition: form-data; name="at"\r\n\r\nbg'],
+    ids=["nothing", "no parts", "half a part"],
+)  # fmt: skip
+async def test_a_broken_form_breaks_nothing(
+    her: httpx.AsyncClient, world: World, body: bytes
+) -> None:
+    await open_case(her)
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = await her.post("/", content=body, headers=headers)
+    assert answer.status_code in (200, 400)
+    assert world.line.given == []
+
+
+async def test_what_is_as_large_as_allowed_arrives_and_more_does_not(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    await open_case(her)
+    assert (await give(her, bytes(MAX_MEDIUM))).status_code == 200
+    assert (await give(her, bytes(MAX_MEDIUM + 100_000))).status_code == 413
+    assert [len(each) for each in world.line.given] == [MAX_MEDIUM]
+
+
+async def test_nothing_of_a_large_medium_touches_the_disk(
+    her: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_file(*_: object, **__: object) -> None:
+        raise AssertionError("a file was opened")
+
+    await open_case(her)
+    monkeypatch.setattr("tempfile.TemporaryFile", no_file)
+    assert (await give(her, bytes(MAX_MEDIUM))).status_code == 200
+    assert len(world.line.given) == 1
+
+
+async def test_a_voice_on_the_page_can_be_played_and_plays_by_itself_never(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    await open_case(her)
+    voice = await media.voice(sounds.voice())
+    world.line.due = [message(1, "Гласово съобщение.", voice=voice)]
+    page = await tap(her, CASE)
+    assert "<audio controls" in page.text
+    assert "autoplay" not in page.text
+    ogg, mp3 = re.findall(r'<source src="([^"]+)"', page.text)
+    assert re.fullmatch(r"/m/[0-9a-f]{32}\.ogg", ogg)
+    answer = await her.get(ogg)
+    assert (answer.content, answer.headers["Cache-Control"]) == (voice, "no-store")
+    assert sounds.stream((await her.get(mp3)).content) == "mp3,48000,1"
+    assert "media-src 'self' blob:" in page.headers["Content-Security-Policy"]
+
+
+async def test_without_tools_a_voice_is_there_as_it_is(
+    her: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    await open_case(her)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    world.line.due = [message(1, "Гласово съобщение.", voice=b"OggS")]
+    ogg, mp3 = re.findall(r'<source src="([^"]+)"', (await tap(her, CASE)).text)
+    assert (await her.get(ogg)).content == b"OggS"
+    assert (await her.get(mp3)).status_code == 404
+
+
+async def test_messages_without_a_voice_have_no_player(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    await open_case(her)
+    world.line.due = [message(1, "Тук съм.")]
+    assert "<audio" not in (await tap(her, CASE)).text

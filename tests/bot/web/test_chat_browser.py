@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright
 
-from dialogs.model import Position, Tapped, Typed
-from tests.bot.web.fakes import World, message, served
+from bot import media
+from dialogs.model import CASE, Position, Tapped, Typed
+from tests import sounds
+from tests.bot.web.fakes import SCREENS, World, made, message, served
+from tests.line import eventually
 
 CHROMIUM = Path("/usr/bin/chromium")
 EXIT = "https://bg.wikipedia.org/"
@@ -31,6 +36,7 @@ async def address(world: World) -> AsyncIterator[str]:
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        arguments.append("--use-fake-device-for-media-stream")
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield browser
         await browser.close()
@@ -227,4 +233,169 @@ async def test_it_works_without_the_script(browser: Browser, world: World, addre
     await context.route(EXIT, lambda route: route.fulfill(body="далече"))
     await page.click(".at-hide")
     await page.wait_for_url(EXIT)
+    await context.close()
+
+
+# --- photos and voice ------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def talks(page: Page, world: World) -> str:
+    """Her case is open and she has agreed to send photos and voice."""
+    world.line.takes_media = True
+    return await open_case(page, world)
+
+
+async def holds(page: Page, what: str) -> None:
+    """Wait for it. The page's policy lets playwright's own waiting run nothing in it."""
+
+    async def there() -> bool:
+        return bool(await page.evaluate(f"() => {what}"))
+
+    assert await eventually(there), what
+
+
+async def test_a_photo_is_sent_with_a_tap_and_without_its_name(
+    page: Page, world: World, talks: str
+) -> None:
+    photo = sounds.photo()
+    await page.set_input_files(
+        "#medium", {"name": "Мария Иванова.jpg", "mimeType": "image/jpeg", "buffer": photo}
+    )
+    requests: list[bytes] = []
+    page.on("request", lambda request: requests.append(request.post_data_buffer or b""))
+    await page.click(".give")
+    await page.wait_for_selector(".mine >> text=Снимка.")
+    assert world.line.given == [photo]
+    assert not [body for body in requests if "Мария".encode() in body]
+    assert await page.input_value("#medium") == ""
+
+
+async def test_what_she_chose_stays_when_her_screen_changes(
+    page: Page, world: World, talks: str
+) -> None:
+    await page.set_input_files(
+        "#medium", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": sounds.photo()}
+    )
+    window = made(SCREENS[CASE], world.clock(), in_case=True, code=None)
+    answered = replace(window, text="Човекът е тук.", takes_media=True)
+    await world.channel.show(talks, answered, "window")
+    await page.wait_for_selector("text=Човекът е тук.")
+    await page.click(".give")
+    await page.wait_for_selector(".mine")
+    assert len(world.line.given) == 1
+
+
+async def test_what_is_too_large_is_said_before_it_is_sent(
+    page: Page, world: World, talks: str
+) -> None:
+    await page.evaluate("document.getElementById('media').dataset.most = '9'")
+    await page.set_input_files(
+        "#medium", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": sounds.photo()}
+    )
+    await page.click(".give")
+    await page.wait_for_selector("#trouble >> text=твърде голямо")
+    assert world.line.given == []
+
+
+async def test_she_speaks_and_it_is_sent_when_she_says_so(
+    page: Page, phone: BrowserContext, world: World, talks: str
+) -> None:
+    await phone.grant_permissions(["microphone"])
+    await page.click("#record")
+    await page.wait_for_selector("#record[aria-pressed='true'] >> text=Готово")
+    await asyncio.sleep(1)  # what she says lasts
+    await page.click("#record")
+    await page.wait_for_selector("#record[aria-pressed='false'] >> text=Говори")
+    assert world.line.given == []
+    await page.click(".give")
+    await page.wait_for_selector(".mine >> text=Глас.")
+    [raw] = world.line.given
+    assert sounds.stream(await media.voice(raw)) == "opus,48000,1"
+
+
+async def test_hiding_ends_the_recording(
+    page: Page, phone: BrowserContext, world: World, talks: str
+) -> None:
+    await phone.grant_permissions(["microphone"])
+    await page.evaluate(
+        """() => {
+          const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+          navigator.mediaDevices.getUserMedia = async (what) => window.heard = await ask(what);
+        }"""
+    )
+    await page.click("#record")
+    await page.wait_for_selector("#record[aria-pressed='true']")
+    await world.channel.remove(talks, ["window"])
+    await page.wait_for_selector("text=Супа от леща")
+    await holds(page, "window.heard.getTracks().every((t) => t.readyState === 'ended')")
+    assert world.line.given == []
+
+
+async def test_without_a_microphone_she_is_told_that_she_can_write(page: Page, talks: str) -> None:
+    await page.evaluate(
+        "() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('no')); }"
+    )
+    await page.click("#record")
+    await page.wait_for_selector("#trouble >> text=Можеш да пишеш с думи.")
+
+
+async def spoken(page: Page, world: World, talks: str) -> None:
+    """A consultant's voice stands on her page."""
+    voice = await media.voice(sounds.voice(seconds=9))
+    await world.channel.show(talks, message(1, "Гласово съобщение.", voice=voice), None)
+    await page.wait_for_selector(".theirs audio[src^='blob:']")
+
+
+async def test_a_voice_is_played_by_her_alone_and_from_her_page(
+    page: Page, world: World, talks: str
+) -> None:
+    await spoken(page, world, talks)
+    world.clock.time += timedelta(hours=1)  # nothing of it is with us any more
+    assert await page.evaluate("document.querySelector('audio').paused")
+    await page.evaluate("() => { document.querySelector('audio').play(); }")
+    await holds(page, "document.querySelector('audio').currentTime > 0")
+    assert await page.get_attribute("audio", "aria-label") == "Гласово съобщение."
+
+
+async def test_hiding_silences_a_voice_at_once(page: Page, world: World, talks: str) -> None:
+    await spoken(page, world, talks)
+    await page.evaluate(
+        "() => { window.player = document.querySelector('audio'); window.player.play(); }"
+    )
+    await holds(page, "window.player.currentTime > 0")
+    await world.channel.remove(talks, ["1"])
+    await holds(page, "window.player.paused")
+    assert await page.locator("audio").count() == 0
+
+
+async def test_the_form_for_photos_and_voice_fits_a_narrow_phone(
+    page: Page, world: World, talks: str
+) -> None:
+    await spoken(page, world, talks)
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 320
+    for button in await page.query_selector_all("#media button, #media input[type=file], audio"):
+        box = await button.bounding_box()
+        assert box is not None
+        assert box["height"] >= 48
+
+
+async def test_a_photo_is_sent_without_the_script_too(
+    browser: Browser, world: World, address: str
+) -> None:
+    context = await browser.new_context(java_script_enabled=False)
+    page = await context.new_page()
+    world.line.takes_media = True
+    await page.goto(address)
+    await enter(page)
+    await page.get_by_role("button", name="Искам да говоря с човек").click()
+    assert not await page.locator("#record").is_visible()
+    photo = sounds.photo()
+    await page.set_input_files(
+        "#medium", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": photo}
+    )
+    await page.click(".give")
+    await page.wait_for_selector(".mine >> text=Снимка.")
+    assert world.line.given == [photo]
+    assert page.url == address
     await context.close()

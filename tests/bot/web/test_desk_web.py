@@ -15,18 +15,37 @@ import pyotp
 import pytest
 from starlette.applications import Starlette
 
-from bot.desk.web import desk_routes, neutral
-from bot.storage.records import CaseState, MessageState, Role
+from bot import media
+from bot.desk.bells import Bells
+from bot.desk.service import MAX_WORDS
+from bot.desk.team import Team
+from bot.desk.telegram import DeskBot, DeskUpdate, What
+from bot.desk.web import desk_routes
+from bot.desk.words import neutral
+from bot.stop import StopSwitch
+from bot.storage.records import (
+    Author,
+    Case,
+    CaseState,
+    Medium,
+    MediumKind,
+    MessageState,
+    Prepared,
+    Role,
+    StaffState,
+)
 from bot.web.app import WebParts, assemble
 from bot.web.login import SESSION_COOKIE, login_routes
-from bot.web.security import MAX_BODY
+from bot.web.security import MAX_UPLOAD
 from bot.web.staff import staff_routes
+from tests import sounds
 from tests.bot.desk import PASSWORD, Centre, a_centre, words
+from tests.standins.telegram import TelegramStandIn
 
 HOST = "https://desk.test"
 
 
-def site(centre: Centre) -> Starlette:
+def site(centre: Centre, bells: Bells | None = None) -> Starlette:
     """The pages behind the login, over a real store."""
     content, texts = words()
     parts = WebParts(
@@ -36,15 +55,31 @@ def site(centre: Centre) -> Starlette:
         intake=cast(Any, None),
         desk=centre.desk,
         accounts=centre.accounts,
+        team=Team(centre.store, centre.accounts, centre.changes, lambda: None, texts),
+        stop=StopSwitch(centre.store, lambda: None),
         store=centre.store,
         changes=centre.changes,
         links=cast(Any, None),
         now=centre.clock,
         health=cast(Any, None),
         counts=cast(Any, None),
+        bells=bells,
         public_url=HOST,
     )
     return assemble(parts, [*login_routes(parts), *desk_routes(parts), *staff_routes(parts)])
+
+
+@asynccontextmanager
+async def desk_bells(centre: Centre) -> AsyncIterator[tuple[Bells, TelegramStandIn]]:
+    """The desk's own bot, over the stand-in for Telegram."""
+    server = TelegramStandIn()
+    await server.start()
+    bot = DeskBot(server.token, server.api, centre.clock)
+    try:
+        yield Bells(bot, centre.store, centre.vault, words()[1], centre.clock), server
+    finally:
+        await bot.close()
+        await server.stop()
 
 
 class Browser:
@@ -82,10 +117,12 @@ class Browser:
 
 
 @asynccontextmanager
-async def browser(centre: Centre, session: str = "") -> AsyncIterator[Browser]:
+async def browser(
+    centre: Centre, session: str = "", bells: Bells | None = None
+) -> AsyncIterator[Browser]:
     cookies = {SESSION_COOKIE: session} if session else {}
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(site(centre)),
+        transport=httpx.ASGITransport(site(centre, bells)),
         base_url=HOST,
         follow_redirects=True,
         cookies=cookies,
@@ -274,7 +311,7 @@ async def test_what_could_not_be_sent_stands_in_its_box_again(
     at = f"/desk/case/{case.id}"
     await maria.get("/desk")
     await maria.submit(f"{at}/claim")
-    long = "дълго " * 600
+    long = "дълго " * (MAX_WORDS // 5)
     await maria.submit(f"{at}/reply", text=long)
     assert maria.status == 422
     assert "Раздели го" in maria.text
@@ -347,6 +384,411 @@ async def test_opening_a_case_takes_its_unread_mark_away(centre: Centre, maria: 
     assert "нови: 1" not in maria.text
 
 
+# --- what a consultant does in a case --------------------------------------------------------
+
+
+async def claimed(centre: Centre, maria: Browser, *said: str, name: str = "тих орех") -> str:
+    """The address of a case that Maria has taken."""
+    case = await centre.woman(name, *said)
+    await maria.get("/desk")
+    await maria.submit(f"/desk/case/{case.id}/claim")
+    assert maria.status == 200
+    return f"/desk/case/{case.id}"
+
+
+async def of(centre: Centre, at: str) -> Case:
+    case = await centre.store.case(at.rsplit("/", 1)[1])
+    assert case is not None
+    return case
+
+
+async def sent_medium(centre: Centre, at: str, kind: MediumKind) -> tuple[str, bytes]:
+    """The address of something that she sent, and what it is."""
+    data = sounds.photo() if kind is MediumKind.PHOTO else sounds.voice()
+    case = await of(centre, at)
+    message = await centre.store.add_from_woman(case.id, "", kind, medium=Medium(kind, data))
+    assert message is not None
+    return f"{at}/message/{message.id}", data
+
+
+async def test_the_list_says_how_often_a_case_has_rung(centre: Centre, maria: Browser) -> None:
+    case = await centre.woman("тих орех")
+    for rounds, told, number in ((0, "", 1), (1, "звъня веднъж", 1), (2, "звъня 2 пъти", 2)):
+        await centre.store.rung(await centre.case(case), rounds, None)
+        await maria.get("/desk")
+        assert told in maria.text
+        assert f'data-bell="{number}"' in maria.page
+
+
+async def test_unread_words_ring_on_the_open_page_until_they_are_read(
+    centre: Centre, maria: Browser
+) -> None:
+    at = await claimed(centre, maria)
+    case = await of(centre, at)
+    await centre.store.add_from_woman(case.id, "Тук ли си?", "k")
+    await centre.store.rung(await of(centre, at), 1, None)
+    await maria.get("/desk/list")
+    assert 'data-bell="1" data-unread="1"' in maria.page
+    await maria.get(at)
+    await maria.get("/desk/list")
+    assert 'data-bell="0" data-unread="0"' in maria.page
+
+
+async def test_a_prepared_answer_of_her_language_only_fills_the_box(
+    centre: Centre, maria: Browser
+) -> None:
+    ready = await centre.store.save_prepared(Prepared("", "bg", "дом", "Има място за теб."))
+    await centre.store.save_prepared(Prepared("", "tr", "ev", "Senin için yer var."))
+    at = await claimed(centre, maria)
+    await centre.send_all()
+    assert "Има място за теб." in maria.text
+    assert "Senin" not in maria.text
+    await maria.get(f"{at}?answer={ready.id}")
+    assert re.search(r'<textarea id="reply"[^>]*>Има място за теб.</textarea>', maria.page)
+    assert await centre.send_all() == []
+
+
+async def test_a_form_sent_again_with_other_words_loses_neither(
+    centre: Centre, maria: Browser
+) -> None:
+    at = await claimed(centre, maria)
+    await centre.send_all()
+    form = maria.fields(f"{at}/reply")
+    await maria.post(f"{at}/reply", **form, text="Здравей.")
+    await maria.post(f"{at}/reply", **form, text="Здравей. Как си?")
+    assert maria.status == 409
+    assert "вече беше изпратен" in maria.text
+    assert "Здравей. Как си?</textarea>" in maria.page
+    await maria.submit(f"{at}/reply", text="Здравей. Как си?")
+    assert await centre.send_all() == ["Здравей.", "Здравей. Как си?"]
+
+
+async def test_a_case_is_handed_to_a_colleague_who_sees_who_wrote_what(
+    centre: Centre, maria: Browser
+) -> None:
+    session = await centre.session_of("elena", alias="Елена")
+    elena = await centre.store.staff_by_login("elena")
+    assert elena is not None
+    await centre.store.change_staff(elena.id, "Елена", elena.roles, ("bg", "tr"))
+    at = await claimed(centre, maria, "Тук ли си?")
+    assert "Елена български, турски · без звънец на телефона" in maria.text
+    await maria.submit(f"{at}/reply", text="Ще те поеме колежка.")
+    await maria.submit(f"{at}/note", text="Две деца.")
+    await maria.submit(f"{at}/transfer", to=elena.id)
+    assert "Разговорът е предаден" in maria.text
+    await maria.get(at)
+    assert maria.status == 403
+    async with browser(centre, session) as colleague:
+        await colleague.get("/desk")
+        assert "предаден на теб" in colleague.text
+        await colleague.get(at)
+        assert "maria" in colleague.text
+        assert "Вътрешна бележка, maria" in colleague.text
+        await colleague.submit(f"{at}/reply", text="Аз съм Елена.")
+        assert re.search(r"Ти \d\d:\d\d Аз съм Елена.", colleague.text)
+        assert "предаден на теб" not in colleague.text
+
+
+async def test_nothing_is_handed_to_who_does_not_answer_women(
+    centre: Centre, maria: Browser
+) -> None:
+    frozen = await centre.person("frozen")
+    await centre.store.set_staff_state(frozen.id, StaffState.FROZEN)
+    ivan = await centre.person("ivan", [Role.STAFF])
+    at = await claimed(centre, maria)
+    me = (await of(centre, at)).claimed_by
+    assert "Няма друга активна консултантка" in maria.text
+    token = maria.fields(f"{at}/return")
+    for to in (frozen.id, ivan.id, me, "", "nobody"):
+        await maria.post(f"{at}/transfer", **token, to=to)
+        assert maria.status == 409
+        assert "остана при теб" in maria.text
+    assert (await of(centre, at)).claimed_by == me
+
+
+async def test_a_case_given_back_waits_for_everybody(centre: Centre, maria: Browser) -> None:
+    at = await claimed(centre, maria)
+    await maria.submit(f"{at}/return")
+    assert "пак чака" in maria.text
+    assert "Поеми" in maria.text
+    assert (await of(centre, at)).state is CaseState.WAITING
+
+
+async def test_a_closed_case_is_opened_again_while_its_text_is_kept(
+    centre: Centre, maria: Browser
+) -> None:
+    at = await claimed(centre, maria, "Тук ли си?")
+    await maria.submit(f"{at}/close")
+    await maria.submit(f"{at}/reopen")
+    assert (await of(centre, at)).state is CaseState.CLAIMED
+    assert "Тук ли си?" in maria.text
+    await maria.submit(f"{at}/close")
+    form = maria.fields(f"{at}/reopen")
+    other = await centre.woman("тих орех", "Пак съм аз.")
+    await maria.post(f"{at}/reopen", **form)
+    assert maria.status == 409
+    assert "друг отворен разговор" in maria.text
+    await centre.store.close_case(other.id, None, "she ended it")
+    centre.clock.passes(hours=49)
+    await centre.store.purge(centre.clock())
+    async with browser(
+        centre, await centre.accounts.login("maria", PASSWORD, centre.code("maria"))
+    ) as later:
+        await later.get(at)
+        assert "вече е унищожен" in later.text
+        assert f"{at}/reopen" not in later.page
+        await later.post(f"{at}/reopen", **later.fields("/logout"))
+        assert later.status == 409
+        assert "вече е унищожен" in later.text
+
+
+@pytest.mark.parametrize(
+    ("span", "told"),
+    [("case", "до края на разговора"), ("hour", "до 12:00"), ("week", "до 29.11. 11:00")],
+)
+async def test_an_abuser_is_shut_out_and_let_in_again(
+    centre: Centre, maria: Browser, span: str, told: str
+) -> None:
+    at = await claimed(centre, maria)
+    await maria.submit(f"{at}/block", span=span)
+    assert f"Блокиран {told}" in maria.text
+    assert await centre.store.blocked("web", "тих орех")
+    await maria.get("/desk")
+    assert "блокиран" in maria.text
+    await maria.get(at)
+    await maria.submit(f"{at}/unblock")
+    assert "Блокиран" not in maria.text
+    assert not await centre.store.blocked("web", "тих орех")
+
+
+async def test_a_block_lasts_as_long_as_one_can_choose(centre: Centre, maria: Browser) -> None:
+    at = await claimed(centre, maria)
+    for span in ("", "year"):
+        await maria.submit(f"{at}/block", span=span)
+        assert maria.status == 422
+        await maria.get(at)
+    assert not await centre.store.blocked("web", "тих орех")
+    await maria.submit(f"{at}/close")
+    assert 'value="case"' not in maria.page
+    await maria.submit(f"{at}/block", span="day")
+    assert await centre.store.blocked("web", "тих орех")
+
+
+async def test_words_that_came_while_she_was_covered_are_marked(
+    centre: Centre, maria: Browser
+) -> None:
+    at = await claimed(centre, maria, "Аз съм.")
+    assert "Може да не е тя" not in maria.text
+    case = await of(centre, at)
+    await centre.store.add_from_woman(case.id, "С кого си пишеш?", "k", covered=True)
+    await maria.get(at)
+    assert "екранът ѝ беше скрит. Може да не е тя. С кого си пишеш?" in maria.text
+
+
+ACTS = (
+    "reply", "voice", "note", "transfer", "return", "block", "unblock", "close", "reopen", "looked",
+    "message/x/received", "message/x/resend", "message/x/drop",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("act", ACTS)
+async def test_no_act_reaches_the_case_of_a_colleague(
+    centre: Centre, maria: Browser, act: str
+) -> None:
+    case = await centre.woman("тих орех", "Тайно.")
+    await centre.desk.claim(await centre.person("elena"), case.id)
+    await maria.get("/desk")
+    token = maria.fields("/logout")
+    await maria.post(f"/desk/case/{case.id}/{act}", **token, text="Здравей", key="k", span="day")
+    assert maria.status == 403
+    assert "на друга колежка" in maria.text
+    assert (await centre.audited()).count((await _id(centre), "refused.case")) == 1
+    assert (await centre.case(case)).state is CaseState.CLAIMED
+
+
+async def _id(centre: Centre) -> str:
+    member = await centre.store.staff_by_login("maria")
+    assert member is not None
+    return member.id
+
+
+# --- voice and photo -------------------------------------------------------------------------
+
+
+async def test_a_voice_note_goes_to_her_made_anew_and_once(centre: Centre, maria: Browser) -> None:
+    at = await claimed(centre, maria)
+    await centre.send_all()
+    form = maria.fields(f"{at}/voice")
+    for _ in range(2):
+        upload = {"voice": ("voice", sounds.voice("webm"), "audio/webm")}
+        answer = await maria.client.post(f"{at}/voice", data=form, files=upload)
+        assert answer.status_code == 200
+    assert answer.text.count("Гласова бележка от теб") == 1
+    said = await centre.store.messages((await of(centre, at)).id)
+    voice = await centre.store.medium(said[-1].id)
+    assert (said[-1].author, said[-1].state) == (Author.CONSULTANT, MessageState.DUE)
+    assert voice is not None
+    assert sounds.stream(voice.data).startswith("opus")
+    assert sounds.TOLD not in sounds.tags(voice.data)
+
+
+async def test_what_is_no_sound_is_refused_and_nothing_is_sent(
+    centre: Centre, maria: Browser
+) -> None:
+    at = await claimed(centre, maria)
+    await centre.send_all()
+    form = maria.fields(f"{at}/voice")
+    for files in ({"voice": ("voice", b"no sound", "audio/webm")}, {"other": ("x", b"")}):
+        answer = await maria.client.post(f"{at}/voice", data=form, files=files)
+        assert answer.status_code == 422
+        assert "Това не е звук" in answer.text
+    assert await centre.send_all() == []
+
+
+async def test_without_the_tools_for_sound_it_says_so(
+    centre: Centre, maria: Browser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    at = await claimed(centre, maria)
+    upload = {"voice": ("voice", sounds.voice("webm"), "audio/webm")}
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not media.hears()
+    answer = await maria.client.post(f"{at}/voice", data=maria.fields(f"{at}/voice"), files=upload)
+    assert answer.status_code == 503
+    assert "не може да се обработва звук" in answer.text
+
+
+async def test_a_voice_note_to_a_closed_case_is_refused(centre: Centre, maria: Browser) -> None:
+    at = await claimed(centre, maria)
+    form = maria.fields(f"{at}/voice")
+    await centre.store.close_case((await of(centre, at)).id, None, "she ended it")
+    upload = {"voice": ("voice", b"never opened", "audio/webm")}
+    answer = await maria.client.post(f"{at}/voice", data=form, files=upload)
+    assert answer.status_code == 409
+    assert "вече е приключен" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_", "open_it", "gone"),
+    [
+        (MediumKind.PHOTO, "image/jpeg", "Отвори снимката", "Снимката беше отворена"),
+        (MediumKind.VOICE, "audio/ogg", "Чуй го", "Гласовото съобщение беше отворено"),
+    ],
+)
+async def test_what_she_sent_is_opened_once_and_then_destroyed(
+    centre: Centre, maria: Browser, kind: MediumKind, type_: str, open_it: str, gone: str
+) -> None:
+    at = await claimed(centre, maria)
+    message, data = await sent_medium(centre, at, kind)
+    await maria.get(at)
+    assert open_it in maria.text
+    for _ in range(2):  # looking destroys nothing: the picture may not have arrived
+        answer = await maria.client.get(f"{message}/medium")
+        assert answer.content == data
+    assert answer.headers["content-type"] == type_
+    assert answer.headers["content-disposition"] == "inline"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    await maria.submit(f"{message}/received")
+    assert gone in maria.text
+    assert open_it not in maria.text
+    await maria.get(f"{message}/medium")
+    assert maria.status == 404
+    assert "вече беше отворено" in maria.text
+
+
+async def test_a_medium_belongs_to_its_case_and_its_consultant(
+    centre: Centre, maria: Browser
+) -> None:
+    at = await claimed(centre, maria)
+    other = await centre.woman("бял клен")
+    await centre.desk.claim(await centre.person("elena"), other.id)
+    foreign, _ = await sent_medium(centre, f"/desk/case/{other.id}", MediumKind.PHOTO)
+    await maria.get(f"{foreign}/medium")
+    assert maria.status == 403
+    await maria.get(f"{at}/message/{foreign.rsplit('/', 1)[1]}/medium")
+    assert maria.status == 404
+    await maria.get(at)
+    await maria.post(
+        f"{at}/message/{foreign.rsplit('/', 1)[1]}/received", **maria.fields("/logout")
+    )
+    assert maria.status == 404
+    assert await centre.store.kept_media(other.id)
+
+
+async def test_only_the_desk_may_ring_record_and_show_what_was_sent(
+    centre: Centre, maria: Browser
+) -> None:
+    at = await claimed(centre, maria)
+    for path, allowed in ((at, True), ("/desk", True), ("/staff", False), ("/deskx", False)):
+        headers = (await maria.client.get(path)).headers
+        assert ("autoplay=(self)" in headers["permissions-policy"]) is allowed
+        assert ("img-src 'self' blob:" in headers["content-security-policy"]) is allowed
+        assert "camera=()" in headers["permissions-policy"]
+    assert "microphone=(self)" in (await maria.client.get(at)).headers["permissions-policy"]
+
+
+# --- her bell --------------------------------------------------------------------------------
+
+
+async def test_without_a_bot_only_the_open_page_rings(centre: Centre, maria: Browser) -> None:
+    await maria.get("/desk/bell")
+    assert "няма свой бот" in maria.text
+    assert 'action="/desk/bell/offer"' not in maria.page
+    for act in ("offer", "try", "unlink"):
+        await maria.get("/desk/bell")
+        await maria.post(f"/desk/bell/{act}", **maria.fields("/logout"))
+        assert maria.status == 404
+
+
+async def test_a_telephone_is_linked_tried_and_taken_away(centre: Centre) -> None:
+    session = await centre.session_of("maria")
+    async with (
+        desk_bells(centre) as (bells, telegram),
+        browser(centre, session, bells) as maria,
+    ):
+        telegram.woman()
+        chat = next(iter(telegram.chats))
+        await maria.get("/desk/bell")
+        assert "не е свързан" in maria.text
+        await maria.submit("/desk/bell/offer")
+        code = re.search(r"data-code>([^<]+)<", maria.page)
+        assert code
+        await bells.took(DeskUpdate("1", What.SAID, chat, True, chat, code[1]))
+        await maria.get("/desk/bell")
+        assert code[1] not in maria.page
+        assert "Телефонът ти е свързан" in maria.text
+        before = len(telegram.called("sendMessage"))
+        await maria.submit("/desk/bell/try")
+        assert "Звънна" in maria.text
+        assert len(telegram.called("sendMessage")) == before + 1
+        telegram.chats[chat].open = False
+        await maria.submit("/desk/bell/try")
+        assert "Не стигна до телефона" in maria.text
+        telegram.chats[chat].open = True
+        await maria.submit("/desk/bell/offer")
+        code = re.search(r"data-code>([^<]+)<", maria.page)
+        assert code
+        await bells.took(DeskUpdate("2", What.SAID, chat, True, chat, code[1]))
+        await maria.get("/desk/bell")
+        await maria.submit("/desk/bell/unlink")
+        assert "Телефонът е махнат" in maria.text
+        assert await centre.store.bells() == []
+
+
+async def test_who_is_no_consultant_has_no_bell(centre: Centre) -> None:
+    session = await centre.session_of("ivan", [Role.STAFF])
+    async with desk_bells(centre) as (bells, _), browser(centre, session, bells) as ivan:
+        await ivan.get("/staff")
+        token = ivan.fields("/logout")
+        await ivan.get("/desk/bell")
+        assert ivan.status == 403
+        await ivan.post("/desk/bell/offer", **token)
+        assert ivan.status == 403
+
+
+# --- who sees what ---------------------------------------------------------------------------
+
+
 async def test_staff_who_are_no_consultants_see_no_desk(centre: Centre) -> None:
     async with browser(centre, await centre.session_of("ivan", [Role.STAFF])) as ivan:
         await ivan.get("/desk")
@@ -412,6 +854,6 @@ async def test_a_stranger_cannot_fill_the_disk_at_the_login(tmp_path: Path) -> N
     async with a_centre(tmp_path) as centre:
         transport = httpx.ASGITransport(app=site(centre))
         async with httpx.AsyncClient(transport=transport, base_url=HOST) as man:
-            answer = await man.post("/login", files={"file": b"a" * MAX_BODY})
+            answer = await man.post("/login", files={"file": b"a" * MAX_UPLOAD})
     assert answer.status_code == 413
     assert "112" in answer.text

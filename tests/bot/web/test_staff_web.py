@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.storage.records import Role
-from bot.web.staff import topic_word
+from bot.web.reception_form import topic_word
 from scheduler.exchange import PROBLEM_CODES
 from scheduler.model import Reception, ReceptionState
 from tests.bot.desk import Centre, a_centre, words
@@ -228,15 +228,6 @@ async def test_consultants_do_not_change_receptions(centre: Centre) -> None:
         assert maria.status == 403
     assert (await centre.store.receptions())[0].state is ReceptionState.PLANNED
     assert "refused.role" in [action for _, action in await centre.audited()]
-
-
-async def test_only_an_admin_sees_the_accounts(centre: Centre, ivan: Browser) -> None:
-    await ivan.get("/staff/accounts")
-    assert ivan.status == 403
-    await centre.accounts.invite("nova", [Role.CONSULTANT], "Нова")
-    async with browser(centre, await centre.session_of("ana", [Role.ADMIN])) as ana:
-        await ana.get("/staff/accounts")
-        assert all(shown in ana.text for shown in ("nova", "Нова", "поканен", "ivan", "екип"))
 
 
 @pytest.mark.parametrize("month", ["2026-13", "0000-01", "9999-12", "x", "2026-12&done=<b>"])

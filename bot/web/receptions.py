@@ -1,0 +1,267 @@
+"""The receptions: calendar and list, their form, CSV in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from babel.dates import format_date, format_skeleton
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from bot.texts import ZONE
+from bot.web.fields import Say, read_day
+from bot.web.login import Visitor, field, new_key, page, read_form, refusal
+from bot.web.reception_form import FIELDS, after_change, filled_in, topic_word, values_of
+from bot.web.staff_page import StaffPage
+from dialogs.model import SOURCE_LANGUAGE
+from scheduler.exchange import LONGEST, read_csv, write_csv
+from scheduler.model import Reception, ReceptionState
+from scheduler.plan import clashes, month_grid
+
+if TYPE_CHECKING:
+    from bot.web.app import WebParts
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DONE = frozenset({"saved", "moved", "cancelled", "restored", "imported"})
+
+
+def reception_pages(parts: WebParts) -> list[StaffPage]:
+    """The receptions, for the team."""
+    pages = ReceptionPages(parts)
+    one = "/staff/receptions/{reception_id}"
+    return [
+        StaffPage("GET", "/staff", pages.home),
+        StaffPage("GET", "/staff/receptions.csv", pages.download),
+        StaffPage("POST", "/staff/receptions/import", pages.upload),
+        StaffPage("GET", "/staff/receptions/new", pages.new),
+        StaffPage("POST", "/staff/receptions/new", pages.save),
+        StaffPage("GET", one, pages.edit),
+        StaffPage("POST", one, pages.save),
+        StaffPage("POST", f"{one}/cancel", pages.cancel),
+        StaffPage("POST", f"{one}/restore", pages.restore),
+    ]
+
+
+class ReceptionPages:
+    """What a form must hold is said by `filled_in`."""
+
+    def __init__(self, parts: WebParts) -> None:
+        self._parts = parts
+        self._store = parts.store
+        self._say: Say = partial(parts.texts.say, SOURCE_LANGUAGE)
+        self._places = {code: self._say(it.name) for code, it in parts.content.places.items()}
+
+    # --- calendar and list ---------------------------------------------------------------
+
+    async def home(self, request: Request, visitor: Visitor) -> Response:
+        return await self._home(request, visitor)
+
+    async def _home(
+        self, request: Request, visitor: Visitor, status: int = 200, wrong: tuple[str, ...] = ()
+    ) -> Response:
+        """The month; `wrong` are the mistakes of a file that was not taken."""
+        today = self._parts.now().astimezone(ZONE).date()
+        first = _month(request.query_params.get("month", "")) or today.replace(day=1)
+        found = await self._store.receptions()
+        return page(
+            self._parts,
+            "staff/month.html",
+            visitor,
+            status,
+            month=first,
+            previous=_shift(first, -1),
+            following=_shift(first, 1),
+            today=today,
+            weeks=month_grid(first.year, first.month, found, ZONE),
+            rows=[it for it in found if _month_of(it) == first],
+            look=Look(self._parts, self._places),
+            days=DAYS,
+            done=self._done(request),
+            wrong=wrong,
+        )
+
+    def _done(self, request: Request) -> str | None:
+        query = request.query_params
+        if query.get("done") not in DONE:
+            return None
+        figures = {name: query.get(name, "0")[:6] for name in ("added", "changed")}
+        return self._say(f"staff.done.{query['done']}", **figures)
+
+    # --- the form ------------------------------------------------------------------------
+
+    async def new(self, request: Request, visitor: Visitor) -> Response:
+        day = request.query_params.get("day", "")
+        values = {name: "" for name in FIELDS} | {"day": day if read_day(day) else ""}
+        return self._form(visitor, values | {"from": "10:00", "to": "14:00"})
+
+    async def edit(self, request: Request, visitor: Visitor) -> Response:
+        reception = await self._reception(request)
+        if reception is None:
+            return refusal(self._parts, visitor, 404, "staff.error.no_reception")
+        return self._form(visitor, values_of(reception), reception)
+
+    async def save(self, request: Request, visitor: Visitor) -> Response:
+        """Take the form: a new reception, or a changed one, which may become a moved one."""
+        form, old = await read_form(request), None
+        if "reception_id" in request.path_params:
+            old = await self._reception(request)
+            if old is None:
+                return refusal(self._parts, visitor, 404, "staff.error.no_reception")
+        filled = filled_in(form, old, self._places, self._parts.now(), self._say)
+        if filled.reception is None:
+            return self._form(visitor, filled.values, old, filled.problems)
+        questions = await self._questions(filled.reception)
+        if questions and not field(form, "sure"):
+            return self._form(visitor, filled.values, old, questions, sure=True)
+        new = filled.reception
+        moved = new.state is ReceptionState.MOVED
+        await self._store.save_receptions([new])
+        await self._store.audit(visitor.me.id, "reception.saved")
+        return _to_month(new, "moved" if moved else "saved")
+
+    async def _questions(self, new: Reception) -> dict[str, str]:
+        """What may be meant, and is asked once before it is saved."""
+        questions = {}
+        word = topic_word(new.public_name, self._say("staff.topic_words"))
+        if word:
+            questions["public_name"] = self._say("staff.problem.topic_word", word=word)
+        others = clashes(new, await self._store.receptions(since=new.start))
+        if others:
+            name = self._places.get(others[0].municipality, others[0].municipality)
+            questions["from"] = self._say("staff.problem.clash", name=name)
+        return questions
+
+    def _form(
+        self,
+        visitor: Visitor,
+        values: Mapping[str, str],
+        old: Reception | None = None,
+        problems: Mapping[str, str] | None = None,
+        sure: bool = False,
+    ) -> Response:
+        return page(
+            self._parts,
+            "staff/form.html",
+            visitor,
+            422 if problems else 200,
+            values=values,
+            old=old,
+            problems=problems or {},
+            sure=sure,
+            places=sorted(self._places.items(), key=lambda item: item[1]),
+            limits=LONGEST,
+            month=_month_of(old) if old else None,
+            look=Look(self._parts, self._places),
+        )
+
+    # --- cancel and restore --------------------------------------------------------------
+
+    async def cancel(self, request: Request, visitor: Visitor) -> Response:
+        return await self._set_state(request, visitor, ReceptionState.CANCELLED, "cancelled")
+
+    async def restore(self, request: Request, visitor: Visitor) -> Response:
+        return await self._set_state(request, visitor, ReceptionState.PLANNED, "restored")
+
+    async def _set_state(
+        self, request: Request, visitor: Visitor, state: ReceptionState, done: str
+    ) -> Response:
+        reception = await self._reception(request)
+        if reception is None:
+            return refusal(self._parts, visitor, 404, "staff.error.no_reception")
+        await self._store.save_receptions([replace(reception, state=state)])
+        await self._store.audit(visitor.me.id, f"reception.{done}")
+        return _to_month(reception, done)
+
+    async def _reception(self, request: Request) -> Reception | None:
+        return await self._store.reception(request.path_params["reception_id"])
+
+    # --- files ---------------------------------------------------------------------------
+
+    async def download(self, request: Request, visitor: Visitor) -> Response:
+        """What is still to come: a file that holds only it can be uploaded again as it is."""
+        coming = await self._store.receptions(since=self._parts.now())
+        text = write_csv(coming, self._codes(), spreadsheet=True)
+        head = {"Content-Disposition": 'attachment; filename="priemni.csv"'}
+        return Response(text, media_type="text/csv", headers=head)
+
+    async def upload(self, request: Request, visitor: Visitor) -> Response:
+        """Take a file whole, or say line by line why not."""
+        upload = (await read_form(request)).get("file")
+        data = await upload.read() if isinstance(upload, UploadFile) else b""
+        if not data:
+            return await self._home(request, visitor, 422, (self._say("staff.csv.empty"),))
+        result = read_csv(data, self._codes(), self._parts.now(), new_key)
+        if result.problems:
+            wrong = tuple(self._problem(it.line, it.column, it.code, it.params)
+                          for it in result.problems)  # fmt: skip
+            return await self._home(request, visitor, 422, wrong)
+        new = [after_change(await self._store.reception(it.id), it) for it in result.receptions]
+        added, changed = await self._store.save_receptions(new)
+        await self._store.audit(visitor.me.id, "reception.imported")
+        return RedirectResponse(f"/staff?done=imported&added={added}&changed={changed}", 303)
+
+    def _problem(self, line: int, column: str, code: str, params: Mapping[str, Any]) -> str:
+        what = self._say(f"staff.csv.problem.{code}", **params)
+        where = [self._say("staff.csv.line", n=line)] if line else []
+        where += [f"„{column}“"] if column else []
+        return f"{', '.join(where)}: {what}" if where else what
+
+    def _codes(self) -> dict[str, tuple[str, str]]:
+        places = self._parts.content.places
+        return {code: (places[code].ekatte, name) for code, name in self._places.items()}
+
+
+# --- words and addresses -------------------------------------------------------------------
+
+
+class Look:
+    """What the staff's templates say about a reception or an account."""
+
+    def __init__(self, parts: WebParts, places: Mapping[str, str]) -> None:
+        self._texts = parts.texts
+        self._places = places
+        self._now = parts.now()
+
+    def municipality(self, it: Reception) -> str:
+        return self._places.get(it.municipality, it.municipality)
+
+    def when(self, it: Reception) -> str:
+        return self._texts.when(SOURCE_LANGUAGE, it.start, it.end, self._now)
+
+    def begins(self, it: Reception) -> str:
+        return it.start.astimezone(ZONE).strftime("%H:%M")
+
+    def state(self, it: Reception) -> str:
+        """The state as a word's name: what is over is `past`, unless it was cancelled."""
+        over = it.end < self._now and it.state is not ReceptionState.CANCELLED
+        return "past" if over else it.state.value
+
+    def month(self, day: date) -> str:
+        return str(format_skeleton("yMMMM", day, locale=SOURCE_LANGUAGE))
+
+    def day(self, day: date) -> str:
+        return str(format_date(day, "long", locale=SOURCE_LANGUAGE))
+
+    def short(self, at: datetime) -> str:
+        return at.astimezone(ZONE).strftime("%d.%m.%Y")
+
+
+def _month(written: str) -> date | None:
+    return read_day(f"{written}-01")
+
+
+def _month_of(it: Reception) -> date:
+    return it.start.astimezone(ZONE).date().replace(day=1)
+
+
+def _shift(first: date, months: int) -> date:
+    return (first + timedelta(days=31 if months > 0 else -1)).replace(day=1)
+
+
+def _to_month(it: Reception, done: str) -> RedirectResponse:
+    return RedirectResponse(f"/staff?month={_month_of(it):%Y-%m}&done={done}", 303)
