@@ -7,7 +7,6 @@ goes on where it was. A ring carries no content: not who, not where, not about w
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -105,14 +104,17 @@ class Bell:
         self._now = now
         self._ringer = ringer
         self._rung: dict[str, str | None] = {}  # on phones: the case, and who had it then
+        self._tried: dict[Who, bool] = {}  # in this tick, and whether it was heard
 
     async def tick(self) -> None:
         """Ring whatever is due. A ring that was cut off by a crash comes again."""
         await self._quiet()
+        self._tried.clear()
         due = await self._store.ringing(self._now())
         if due:
             roster = await self._roster()
-            await asyncio.gather(*(self._ring_case(case, roster) for case in due))
+            for case in due:
+                await self._ring_case(case, roster)
 
     async def _ring_case(self, case: Case, roster: _Roster) -> None:
         if case.state is CaseState.WAITING:
@@ -165,15 +167,20 @@ class Bell:
         bells = [bell for bell in roster.bells if bell.staff_id in whom]
         if not bells:
             return self._changes.watched
+        untried = [bell for bell in bells if bell.staff_id not in self._tried]
+        if not untried:  # forty cases at once are one ring to a person
+            return any(self._tried[bell.staff_id] for bell in bells)
         self._rung[case.id] = case.claimed_by
         try:
-            reached = await self._ringer.ring(bells, case.id)
+            reached = await self._ringer.ring(untried, case.id)
         except Exception as error:  # of whatever kind: the other cases ring all the same
             log.alarm("bell_unreached", error)
             return False
-        if not reached:
+        self._tried |= {bell.staff_id: bell.staff_id in reached for bell in untried}
+        if not any(self._tried.get(bell.staff_id) for bell in bells):
             log.alarm("bell_unreached")
-        return bool(reached)
+            return False
+        return True
 
     async def _quiet(self) -> None:
         """Take back what stands on phones, once somebody else has the case, or it was read."""

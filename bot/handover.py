@@ -198,6 +198,9 @@ class Handover:
         for case in await self._store.silent_cases(now - SILENCE):
             if case.state is CaseState.WAITING and now - case.last_woman_at < UNANSWERED:
                 continue  # written on a Friday evening, it is read on Monday
+            if case.unread and case.claimed_by and now - case.last_woman_at < UNANSWERED:
+                await self._give_back(case, f"unread:{case.last_woman_at}")
+                continue  # what nobody has read is not destroyed: it waits for everybody
             notice = self._texts.say(case.language, "notice.silent_closed")
             await self._store.close_case(case.id, notice, f"silent:{case.id}")
             self._changes.notify()
@@ -222,13 +225,17 @@ class Handover:
     async def _take_back_unopened(self, now: datetime) -> None:
         """What a colleague was handed and has not opened waits for everybody again."""
         for case in await self._store.unopened(now - UNOPENED):
-            if case.claimed_by and await self._store.return_to_queue(case.id, case.claimed_by):
-                await self._store.audit(None, "case.returned", case.id)
-                notice = self._texts.say(case.language, "notice.returned")
-                with contextlib.suppress(CaseClosed):
-                    await self._store.add_notice(case.id, notice, f"unopened:{case.passed_at}")
-                self._changes.notify()
-                self._wake()
+            await self._give_back(case, f"unopened:{case.passed_at}")
+
+    async def _give_back(self, case: Case, cause: str) -> None:
+        """Its consultant does not come to it: it waits, and rings, for everybody again."""
+        if case.claimed_by and await self._store.return_to_queue(case.id, case.claimed_by):
+            await self._store.audit(None, "case.returned", case.id)
+            notice = self._texts.say(case.language, "notice.returned")
+            with contextlib.suppress(CaseClosed):
+                await self._store.add_notice(case.id, notice, cause)
+            self._changes.notify()
+            self._wake()
 
     async def _open_or_unread(self, who: Who) -> Case | None:
         case = await self.case_of(who)

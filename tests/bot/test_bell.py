@@ -168,6 +168,14 @@ async def centre(tmp_path: Path, empty_database: Path) -> AsyncIterator[Centre]:
 # --- whom it rings for, and when ---------------------------------------------------------------
 
 
+async def test_forty_cases_at_once_ring_a_person_once(centre: Centre) -> None:
+    for number in range(40):
+        await centre.asks("bg", f"{number}")
+    assert await centre.rings() == {"maria", "elena"}
+    assert len(centre.phones.rung) == 2
+    assert not [case for case in await centre.store.waiting() if case.bell_round != 1]
+
+
 async def test_it_rings_at_once_for_who_speaks_her_language_then_wider_and_wider(
     centre: Centre,
 ) -> None:
@@ -317,6 +325,8 @@ async def test_a_change_of_the_duty_table_is_heard_at_night(centre: Centre) -> N
 
 async def test_a_claim_stops_it_and_takes_it_back_from_every_phone(centre: Centre) -> None:
     case = await centre.asks()
+    await centre.rings()
+    centre.moment += TICK
     other = await centre.asks(address="2")
     await centre.rings()
     await centre.claims("elena", case)
@@ -429,7 +439,8 @@ async def test_when_no_phone_is_ever_reached_it_is_tried_again_and_again_not_wit
 async def test_a_fault_in_ringing_for_one_keeps_nobody_else_from_being_rung(
     centre: Centre, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first, second = await centre.asks(address="1"), await centre.asks(address="2")
+    first, centre.moment += TICK
+    second = await centre.asks(address="1"), await centre.asks(address="2")
     ring = centre.phones.ring
 
     async def fails_once(bells: Iterable[BellAddress], case_id: str) -> frozenset[str]:

@@ -356,6 +356,25 @@ async def test_what_a_colleague_does_not_open_waits_for_everybody_and_she_is_tol
     assert (await notices(shell, case.id)).count(shell.say("notice.returned")) == 1
 
 
+async def test_what_its_consultant_never_read_is_not_destroyed_but_waits_for_everybody(
+    shell: Shell,
+) -> None:
+    case = await shell.opens_case()
+    assert await shell.phen.desk.claim(await shell.consultant(), case.id)
+    await shell.types("той идва")
+    shell.clock.passes(hours=25)
+    await shell.ticks()
+    given_back = await shell.case()
+    assert given_back.state is CaseState.WAITING
+    assert given_back.bell_at is not None
+    assert (await notices(shell, case.id)).count(shell.say("notice.returned")) == 1
+    shell.clock.passes(hours=48)
+    await shell.ticks()
+    over = await shell.phen.store.case(case.id)
+    assert over is not None
+    assert over.state is CaseState.CLOSED
+
+
 # --- too many at once --------------------------------------------------------------------------
 
 
