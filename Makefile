@@ -4,9 +4,11 @@ BIN := .venv/bin
 
 .PHONY: run test setup check messages lock
 run: setup
+	sh deploy/ffmpeg.sh
 	$(BIN)/phen demo
 
 test: .venv/.test deploy/chromium.sh
+	sh deploy/ffmpeg.sh needed
 	sh deploy/chromium.sh
 	$(MAKE) --no-print-directory check
 	$(BIN)/pytest -n 2 --dist loadfile

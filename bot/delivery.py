@@ -22,7 +22,14 @@ from bot.channels.base import (
 from bot.live import Changes
 from bot.privacy.redact import EventLog
 from bot.privacy.retention import IN_HER_CHAT
-from bot.storage.records import Author, CaseMessage, CaseState, Due, MessageState
+from bot.storage.records import (
+    Author,
+    CaseMessage,
+    CaseState,
+    Due,
+    MediumKind,
+    MessageState,
+)
 from bot.storage.store import Store
 from bot.texts import Texts
 from bot.windows import Covered, Who, Windows
@@ -37,6 +44,10 @@ MAX_TAKEN = 1000
 _FIRST_PAUSE = timedelta(seconds=2)
 
 log = EventLog("delivery")
+
+
+class VoiceGone(Exception):
+    """The voice of this message is kept no longer: it was sent once, and did not arrive."""
 
 
 class Delivery:
@@ -94,7 +105,8 @@ class Delivery:
         due = [message for message in messages if message.state is MessageState.DUE]
         node = CASE_ENDED if case.state is CaseState.CLOSED else CASE
         here = Position(case.language, node)
-        return [await self._message(who.channel, here, message) for message in due]
+        shown = [await self._unread(who.channel, here, message) for message in due]
+        return [message for message in shown if message is not None]
 
     async def undelivered(self, who: Who, handle: Handle) -> None:
         """The platform took this message and could not bring it: the desk decides."""
@@ -159,6 +171,8 @@ class Delivery:
         try:
             here = Position(due.language, CASE_ENDED if due.ended else CASE)
             message = await self._message(due.channel, here, due.message)
+        except VoiceGone:  # its neutral words alone would only make her wait
+            return partial(settle, MessageState.FAILED)
         except Exception as error:  # nothing has left
             log.failed("delivery_failed", error)
             return partial(self._again, due)
@@ -205,8 +219,15 @@ class Delivery:
             return await self._store.settle(due.outbox_id, MessageState.FAILED)
         await self._store.postpone(due.outbox_id, self._now() + _FIRST_PAUSE * 2**due.attempts)
 
+    async def _unread(self, channel: str, here: Position, message: CaseMessage) -> Outgoing | None:
+        try:
+            return await self._message(channel, here, message)
+        except VoiceGone:  # its turn to be sent settles that
+            return None
+
     async def _message(self, channel: str, here: Position, message: CaseMessage) -> Outgoing:
         """A message of a case, with the buttons of the screen that she is at now."""
+        voice = await self._voice(message)
         return render.case_message(
             message.text,
             here.language,
@@ -216,7 +237,16 @@ class Delivery:
             self._now(),
             number=message.number,
             author=await self._author(here.language, message),
+            voice=voice,
         )
+
+    async def _voice(self, message: CaseMessage) -> bytes | None:
+        if message.medium is not MediumKind.VOICE:
+            return None
+        medium = await self._store.medium(message.id)
+        if medium is None:
+            raise VoiceGone
+        return medium.data
 
     async def _author(self, language: Language, message: CaseMessage) -> str | None:
         if message.author is not Author.CONSULTANT or message.staff_id is None:

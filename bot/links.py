@@ -1,16 +1,19 @@
-"""Addresses of our own that say nothing: a position on our page, and a picture for a platform.
+"""Addresses of our own that say nothing: a position on our page, a picture, a consultant's voice.
 
 Nothing is stored for them. A page's address holds its position sealed, for minutes; a
-picture's name is a keyed fingerprint that changes every hour.
+picture's name is a keyed fingerprint that changes every hour. A voice lies here in memory for
+the minutes in which a platform or her page fetches it, and is named by a fingerprint as well.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -22,9 +25,18 @@ PAGE_MINUTES = 10
 """How long the address of a page opens it."""
 MEDIA_HOURS = 1
 """How long after its hour a medium's address still gives it."""
+LENT_MINUTES = 10
+"""How long a voice can be fetched."""
+LENT_BYTES = 64 * 1024 * 1024
+"""Of all voices that lie here; the oldest go first."""
 PAGE, MEDIA = "/r/", "/m/"
 _CODE = re.compile(r"[A-Za-z0-9_-]*")
-_KINDS = {".png": "image/png", ".mp3": "audio/mpeg", ".m4a": "audio/mp4"}
+_KINDS = {
+    ".png": "image/png",
+    ".mp3": "audio/mpeg",
+    ".m4a": "audio/mp4",
+    ".ogg": "audio/ogg",
+}
 _PLACE = ("links", "page", "position")
 
 
@@ -34,6 +46,15 @@ class Medium:
 
     path: Path
     mime: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """A voice that lies here until then, for whoever was given its address."""
+
+    content: bytes = field(repr=False)
+    mime: str
+    until: datetime
 
 
 class Links:
@@ -50,6 +71,7 @@ class Links:
             for path in sorted(folder.glob("*"))
             if path.suffix in _KINDS
         }
+        self._lent: OrderedDict[str, Lent] = OrderedDict()
 
     # --- a page of ours ------------------------------------------------------------------------
 
@@ -96,8 +118,34 @@ class Links:
         """The bytes of a file of ours."""
         return self._media[name].path.stat().st_size
 
-    def find(self, file: str) -> Medium | None:
-        """The file behind the last part of an address, while that is not too old."""
+    # --- voices --------------------------------------------------------------------------------
+
+    def lend(self, content: bytes, suffix: str) -> str:
+        """The address under which this can be fetched for some minutes; lent again, the same."""
+        now = self._now()
+        self._forget_old(now)
+        file = self._file(content, suffix)
+        until = now + timedelta(minutes=LENT_MINUTES)
+        self._lent[file] = Lent(content, _KINDS[suffix], until)
+        self._lent.move_to_end(file)
+        while sum(len(each.content) for each in self._lent.values()) > LENT_BYTES:
+            self._lent.popitem(last=False)
+        return f"{self._base}{MEDIA}{file}"
+
+    def _file(self, content: bytes, suffix: str) -> str:
+        return f"{self._code(hashlib.sha256(content).hexdigest(), 0)}{suffix}"
+
+    def _forget_old(self, now: datetime) -> None:
+        for file in [file for file, each in self._lent.items() if each.until <= now]:
+            del self._lent[file]
+
+    # --- what an address gives -----------------------------------------------------------------
+
+    def find(self, file: str) -> Medium | Lent | None:
+        """The file or voice behind the last part of an address, while that is not too old."""
+        self._forget_old(self._now())
+        if (lent := self._lent.get(file)) is not None:
+            return lent
         hours = range(self._hour() - MEDIA_HOURS, self._hour() + 1)
         for name, medium in self._media.items():
             if any(file == f"{self._code(name, hour)}{medium.path.suffix}" for hour in hours):

@@ -12,6 +12,7 @@ class Changes:
 
     def __init__(self) -> None:
         self._listeners: set[asyncio.Event] = set()
+        self._desks: set[asyncio.Event] = set()
 
     def notify(self) -> None:
         """Something on the desk changed: a case, a message, a claim."""
@@ -21,14 +22,20 @@ class Changes:
     @property
     def watched(self) -> bool:
         """Whether anybody has a desk open now."""
-        return bool(self._listeners)
+        return bool(self._desks)
 
     @asynccontextmanager
-    async def listen(self) -> AsyncIterator[asyncio.Event]:
-        """An event that is set at each change; the listener clears it."""
+    async def listen(self, *, desk: bool = True) -> AsyncIterator[asyncio.Event]:
+        """An event that is set at each change; the listener clears it.
+
+        `desk`: somebody sits before it, so that it counts as `watched`.
+        """
         event = asyncio.Event()
         self._listeners.add(event)
+        if desk:
+            self._desks.add(event)
         try:
             yield event
         finally:
             self._listeners.discard(event)
+            self._desks.discard(event)

@@ -57,8 +57,11 @@ def case_message(
     *,
     number: int | None,
     author: str | None,
+    voice: bytes | None = None,
 ) -> Outgoing:
     """An ordinary message of a case, with the marks of `screen` under it.
+
+    With a `voice` its words stand in for that where there is no sound.
 
     Where the window cannot be edited the newest message takes its place, with its choices.
     """
@@ -73,6 +76,7 @@ def case_message(
         position=screen.position,
         number=number,
         author=author,
+        voice=voice,
     )
 
 

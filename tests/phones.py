@@ -54,6 +54,16 @@ class Phone(Protocol):
     async def closes(self) -> None: ...
 
 
+class MediaPhone(Phone, Protocol):
+    """One that can send a photo, and hear a voice."""
+
+    async def sends_photo(self, content: bytes) -> None: ...
+
+    async def hears(self) -> list[bytes]:
+        """The voices that stand before her, each as it sounds."""
+        ...
+
+
 class TelegramPhone:
     """A chat in the stand-in."""
 
@@ -74,6 +84,16 @@ class TelegramPhone:
 
     async def types(self, text: str) -> None:
         self.woman.types(text)
+
+    async def sends_photo(self, content: bytes) -> None:
+        self.woman.sends_photo(content)
+
+    async def sends_voice(self, content: bytes) -> None:
+        self.woman.sends_voice(content)
+
+    async def hears(self) -> list[bytes]:
+        spoken = (shown for shown in self.woman.bot_messages if shown.voice or shown.audio)
+        return [self.woman.hears(shown) for shown in spoken]
 
     async def look(self) -> Look:
         look = Look()
@@ -110,6 +130,13 @@ class ViberPhone:
 
     async def types(self, text: str) -> None:
         await self.woman.types(text)
+
+    async def sends_photo(self, content: bytes) -> None:
+        await self.woman.sends_photo(content)
+
+    async def hears(self) -> list[bytes]:
+        files = [shown for shown in self.woman.bot_messages if shown.type == "file"]
+        return [await self.woman.hears(shown) for shown in files]
 
     async def look(self) -> Look:
         """The newest screen, or all that was said on it one after another, as in a case.
@@ -208,6 +235,8 @@ class _Page(HTMLParser):
         self.said: list[str] = []
         self.buttons: list[tuple[str, str]] = []
         self.fields: dict[str, str] = {}
+        self.voices: list[str] = []
+        self.takes_media = False
         self._stack: list[tuple[str, str]] = []
         self._button: str | None = None
         self._label = ""
@@ -216,12 +245,16 @@ class _Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {key: value or "" for key, value in attrs}
         if tag == "input" and given.get("type") == "hidden":
-            self.fields[given["name"]] = given.get("value", "")
+            self.fields.setdefault(given["name"], given.get("value", ""))
+        if tag == "input" and given.get("name") == "medium":
+            self.takes_media = True
+        if tag == "source" and given.get("type") == "audio/mpeg":
+            self.voices.append(given.get("src", ""))
         if tag == "button" and given.get("name") == "p":
             self._button, self._label = given.get("value", ""), ""
         if tag == "li" and self._within("log"):
             self.said.append("")
-        if tag not in ("input", "meta", "link", "br", "img", "path"):
+        if tag not in ("input", "meta", "link", "br", "img", "path", "source"):
             self._stack.append((tag, given.get("id", "")))
 
     def handle_endtag(self, tag: str) -> None:
@@ -255,13 +288,14 @@ class WebPhone:
         self.client = httpx.AsyncClient(base_url=url, headers={"Origin": url})
         self.page = _Page("")
         self.away = False
+        self.voices: list[bytes] = []
 
     async def follows(self, url: str) -> None:
         """Open an address that a chat gave her."""
-        self._took(await self.client.get(url))
+        await self._took(await self.client.get(url))
 
     async def opens(self, code: str | None = None) -> None:
-        self._took(await self.client.get("/", params={"start": code} if code else None))
+        await self._took(await self.client.get("/", params={"start": code} if code else None))
 
     async def taps(self, label: str) -> None:
         for words, value in reversed(self.page.buttons):
@@ -271,6 +305,24 @@ class WebPhone:
 
     async def types(self, text: str) -> None:
         await self._post({"text": text})
+
+    async def sends_photo(self, content: bytes) -> None:
+        await self._gives(content, "IMG_Мария Иванова.jpg")
+
+    async def sends_voice(self, content: bytes) -> None:
+        await self._gives(content, "Мария Иванова.m4a")
+
+    async def hears(self) -> list[bytes]:
+        await self.look()
+        return self.voices
+
+    async def _gives(self, content: bytes, name: str) -> None:
+        assert self.page.takes_media, "her page offers no such thing"
+        given = {**self.page.fields, "once": f"{self.page.fields['once']}-m"}
+        said = self.page.said
+        answer = await self.client.post("/", data=given, files={"medium": (name, content)})
+        await self._took(answer)
+        self.page.said[:0] = said
 
     async def look(self) -> Look:
         if self.page.fields.get("at", "").split(":")[1:2] == ["case"] and not self.away:
@@ -285,11 +337,13 @@ class WebPhone:
 
     async def _post(self, more: dict[str, str]) -> None:
         said = self.page.said
-        self._took(await self.client.post("/", data={**self.page.fields, **more}))
+        await self._took(await self.client.post("/", data={**self.page.fields, **more}))
         if self.page.fields.get("at", "").split(":")[1:2] == ["case"]:
             self.page.said[:0] = said
 
-    def _took(self, answer: httpx.Response) -> None:
+    async def _took(self, answer: httpx.Response) -> None:
         self.away = answer.status_code == 303
         assert answer.status_code in (200, 303), answer.status_code
         self.page = _Page("" if self.away else answer.text)
+        for voice in self.page.voices:  # the line keeps it for minutes only
+            self.voices.append((await self.client.get(voice)).read())

@@ -37,11 +37,7 @@ class Limits:
     keeps_window: bool  # True: what was shown stays until we cover it; False: her page does that
     silent: bool = True  # a message can come without a sound
     free_hours: int | None = None  # of a session; beyond it a message costs. None: none does
-
-    @property
-    def rings(self) -> bool:
-        """Whether a message can come to her phone by itself."""
-        return self.keeps_window
+    rings: bool = True  # a message can come to her phone by itself
 
     @property
     def lasting(self) -> bool:

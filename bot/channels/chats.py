@@ -31,6 +31,7 @@ class Why(Enum):
     NO_EDIT = auto()  # that message is not there or cannot be edited
     NOT_THERE = auto()
     FILE = auto()  # a file id that is no longer taken
+    NO_VOICE = auto()  # she lets nobody send her voice messages
     OTHER = auto()
 
 
@@ -46,6 +47,10 @@ class Api(Protocol):
     """The platform's calls. `media` is the content of a picture, or the id it has there."""
 
     async def say(self, chat: int, message: Outgoing) -> int: ...
+
+    async def play(self, chat: int, message: Outgoing) -> int:
+        """A voice as a piece of music: for who lets nobody send her voice messages."""
+        ...
 
     async def show_picture(
         self, chat: int, media: str | bytes, message: Outgoing
@@ -71,8 +76,13 @@ class Chats:
         self._standing: OrderedDict[tuple[int, int], str] = OrderedDict()
 
     async def say(self, chat: int, message: Outgoing) -> int:
-        """Send an ordinary message; its number."""
-        return await self._send(chat, Lane.CASE, lambda: self._api.say(chat, message))
+        """Send an ordinary message or a voice; its number."""
+        try:
+            return await self._send(chat, Lane.CASE, lambda: self._api.say(chat, message))
+        except Declined as refusal:
+            if refusal.why is not Why.NO_VOICE:
+                raise
+        return await self._send(chat, Lane.CASE, lambda: self._api.play(chat, message))
 
     async def show(self, chat: int, message: Outgoing, window: int | None) -> int:
         """Show a window: edited in place where that is possible, else as a new message."""

@@ -34,6 +34,7 @@ class ConsoleChannel:
         delete_hours=24 * 365,
         knows_edit_time=True,
         keeps_window=True,
+        rings=False,
     )
 
     def __init__(

@@ -1,4 +1,4 @@
-"""One POST over HTTP, with the one distinction a retry needs: did anything leave this machine?
+"""One request over HTTP, with the one distinction a retry needs: did anything leave this machine?
 
 Knows no platform. Nothing here is ever logged: addresses carry tokens, and bodies her words.
 """
@@ -21,6 +21,10 @@ class AnswerLost(Exception):
     """The request was on its way and no whole answer came back: it may have arrived."""
 
 
+class TooLarge(Exception):
+    """There is more than was wanted; the rest was not read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Upload:
     """One file of a multipart request."""
@@ -37,6 +41,7 @@ class Answer:
     status: int
     body: bytes
     retry_after: str | None = None
+    location: str | None = None
 
 
 class Http:
@@ -56,23 +61,29 @@ class Http:
         connect: float,
         read: float,
     ) -> Answer:
-        """Send one form and read the whole answer; see `_post`."""
-        return await self._post(url, _form(fields, files), {}, connect, read)
+        """Send one form and read the whole answer; see `_ask`."""
+        return await self._ask("POST", url, _form(fields, files), {}, connect, read)
 
     async def post_json(
         self, url: str, body: bytes, headers: Mapping[str, str], *, connect: float, read: float
     ) -> Answer:
-        """Send one JSON document and read the whole answer; see `_post`."""
+        """Send one JSON document and read the whole answer; see `_ask`."""
         headers = {"Content-Type": "application/json", **headers}
-        return await self._post(url, body, headers, connect, read)
+        return await self._ask("POST", url, body, headers, connect, read)
 
-    async def _post(
+    async def get(self, url: str, *, most: int, connect: float, read: float) -> Answer:
+        """Fetch a file of at most `most` bytes; see `_ask`. Raises `TooLarge`, too."""
+        return await self._ask("GET", url, None, {}, connect, read, most)
+
+    async def _ask(
         self,
+        method: str,
         url: str,
         data: aiohttp.FormData | bytes | None,
         headers: Mapping[str, str],
         connect: float,
         read: float,
+        most: int | None = None,
     ) -> Answer:
         """`connect` and `read` are seconds. `read` bounds the whole exchange, so that an answer
         that drips does not hold us. Raises `NothingLeft` or `AnswerLost`, both without the
@@ -80,11 +91,12 @@ class Http:
         """
         timeout = aiohttp.ClientTimeout(total=connect + read, connect=connect, sock_read=read)
         try:
-            async with self._open().post(
-                url, data=data, headers=headers, timeout=timeout, allow_redirects=False
+            async with self._open().request(
+                method, url, data=data, headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
-                body = await response.read()
-                return Answer(response.status, body, response.headers.get("Retry-After"))
+                told = response.headers
+                body = await (response.read() if most is None else _within(response, most))
+                return Answer(response.status, body, told.get("Retry-After"), told.get("Location"))
         except (
             aiohttp.ClientConnectorError,
             aiohttp.ConnectionTimeoutError,
@@ -111,6 +123,18 @@ class Http:
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
+
+
+async def _within(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """The body, read no further than its limit, whatever its length is said to be."""
+    if (response.content_length or 0) > most:
+        raise TooLarge
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > most:
+            raise TooLarge
+    return bytes(body)
 
 
 def _form(fields: Mapping[str, str], files: Mapping[str, Upload]) -> aiohttp.FormData | None:

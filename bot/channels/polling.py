@@ -10,9 +10,9 @@ import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
-from bot.channels.base import Incoming, Intake, SendError, Throttled, Unauthorised
+from bot.channels.base import SendError, Throttled, Unauthorised
 from bot.privacy.redact import EventLog
 
 REMEMBERED = 1000
@@ -27,10 +27,19 @@ SETTLE_SECONDS = 0.5
 """How long one poll waits for what it handed over; the slow ones go on beside the next poll."""
 FULL_BATCH = 100
 
+T = TypeVar("T")
+Took = TypeVar("Took", contravariant=True)
+
 Fetch = Callable[[int | None, int], Awaitable[Sequence[object]]]
 """(offset, seconds to hold the line) -> raw updates. Raises a `SendError`."""
-Read = Callable[[dict[str, Any], bool], Incoming | None]
+Read = Callable[[dict[str, Any], bool], T | None]
 """(raw update, surely sent within `LATE`) -> what to hand over, None when nothing is."""
+
+
+class Accepts(Protocol[Took]):
+    """Where it is handed over to: the part of an `Intake` that polling needs."""
+
+    def accept(self, incoming: Took) -> asyncio.Future[None]: ...
 
 
 class Backoff:
@@ -108,14 +117,14 @@ class Ledger:
         return self.offset != before
 
 
-class Poller:
+class Poller(Generic[T]):
     """Fetch, hand over, settle, move on: until cancelled, through every outage."""
 
     def __init__(
         self,
         name: str,
         fetch: Fetch,
-        read: Read,
+        read: Read[T],
         now: Callable[[], datetime],
         random: Callable[[], float],
         events: Counter[str],
@@ -136,7 +145,7 @@ class Poller:
         """Whether the platform answers when we ask it."""
         return self._misses < MISSES
 
-    async def run(self, intake: Intake) -> None:
+    async def run(self, intake: Accepts[T]) -> None:
         """Poll until cancelled. Raises `Unauthorised` when the token is not accepted."""
         try:
             while True:
@@ -145,7 +154,7 @@ class Poller:
         finally:
             await self._confirm()
 
-    async def _poll(self, intake: Intake) -> float:
+    async def _poll(self, intake: Accepts[T]) -> float:
         """One round; the seconds to wait before the next one."""
         try:
             batch = await self._fetch(self._ledger.offset, self._hold())
@@ -179,7 +188,7 @@ class Poller:
         waiting = self._after_failure or self._emptied_at is None or self._ledger.unsettled
         return 0 if waiting else HOLD_SECONDS
 
-    def _take(self, raw: object, sent_after: datetime | None, intake: Intake) -> None:
+    def _take(self, raw: object, sent_after: datetime | None, intake: Accepts[T]) -> None:
         update_id = raw.get("update_id") if isinstance(raw, dict) else None
         if not isinstance(raw, dict) or type(update_id) is not int:
             self._failed("update_dropped")

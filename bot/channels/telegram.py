@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
@@ -42,8 +43,11 @@ from telegram.error import (
 )
 from telegram.request import BaseRequest, RequestData
 
+from bot import media
 from bot.channels.base import (
+    MAX_MEDIUM,
     Address,
+    Fetch,
     Gone,
     Handle,
     Incoming,
@@ -58,13 +62,13 @@ from bot.channels.base import (
     Unsent,
 )
 from bot.channels.chats import BATCH, Chats, Declined, Why
-from bot.channels.http import Answer, AnswerLost, Http, NothingLeft, Upload
+from bot.channels.http import Answer, AnswerLost, Http, NothingLeft, TooLarge, Upload
 from bot.channels.pictures import MediaIds, Pictures
 from bot.channels.polling import LATE, Backoff, Poller, is_recent
-from bot.channels.updates import bare, medium_of, words_of
+from bot.channels.updates import bare, file_of, medium_of, words_of
 from bot.privacy.redact import EventLog
 from dialogs import payload
-from dialogs.model import Sent, Tapped
+from dialogs.model import MediaKind, Sent, Tapped
 
 LIMITS = Limits(
     text=4000,  # of 4096: the rest is for the line that names who speaks
@@ -82,9 +86,12 @@ ASKED_FOR = ("message", "edited_message", "callback_query", "my_chat_member")
 COVER_PICTURE = "cover"
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0
+FETCH_SECONDS = 30.0
 NO_RETRY_AFTER = 5.0
 FILE_NAME = "picture.png"
+VOICE_NAME, MUSIC_NAME = "1.ogg", "1.mp3"
 
+_FILE_PATH = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*(\.[A-Za-z0-9]+)?")
 _MUTE = logging.Logger("telegram", logging.CRITICAL + 1)
 """Stands in for the library's logger, which writes every call with its text and its ids."""
 _log = EventLog("telegram")
@@ -202,7 +209,7 @@ def _seconds(told: object) -> float:
         return NO_RETRY_AFTER
 
 
-class _Bot(Bot):
+class MuteBot(Bot):
     """The library's bot, mute, and with the one call that gives updates as they came."""
 
     _LOGGER = _MUTE
@@ -210,6 +217,10 @@ class _Bot(Bot):
     async def updates_as_they_came(self, offset: int | None, hold: int) -> object:
         asked = {"offset": offset, "timeout": hold, "limit": BATCH, "allowed_updates": ASKED_FOR}
         return await self._post("getUpdates", asked, read_timeout=hold + READ_SECONDS)
+
+    async def place_of(self, file_id: str) -> object:
+        """Where a file lies. The library's own call would look for it on this machine, too."""
+        return await self._post("getFile", {"file_id": file_id})
 
 
 # --- what Telegram's errors mean ---------------------------------------------------------
@@ -227,6 +238,8 @@ _WHY = (
     ("message_id_invalid", Why.NO_EDIT),
     ("no caption in the message", Why.NO_EDIT),
     ("message to delete not found", Why.NOT_THERE),
+    ("voice_messages_forbidden", Why.NO_VOICE),
+    ("receiving of voice messages", Why.NO_VOICE),
     ("file identifier", Why.FILE),
     ("file_id", Why.FILE),
     ("file reference", Why.FILE),
@@ -257,6 +270,18 @@ def verdict(error: Exception) -> SendError:
             return Unknown()
 
 
+async def updates_for(bot: MuteBot, offset: int | None, hold: int) -> Sequence[object]:
+    """Ask for updates; a webhook that stands in the way is taken down. Raises a `SendError`."""
+    try:
+        batch = await _ask(bot.updates_as_they_came(offset, hold))
+    except WebhookSet:
+        await _ask(bot.delete_webhook(drop_pending_updates=False))
+        raise
+    if not isinstance(batch, list):
+        raise Unknown
+    return batch
+
+
 # --- what goes out -----------------------------------------------------------------------
 
 
@@ -267,6 +292,8 @@ class _Calls:
         self._bot = bot
 
     async def say(self, chat: int, message: Outgoing) -> int:
+        if message.voice is not None:
+            return await self._speak(chat, message.voice, message)
         text = f"{message.author}:\n{message.text}" if message.author else message.text
         sent = await _ask(
             self._bot.send_message(
@@ -276,6 +303,41 @@ class _Calls:
                 disable_notification=message.silent,
                 protect_content=True,
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
+            )
+        )
+        return sent.message_id
+
+    async def _speak(self, chat: int, voice: bytes, message: Outgoing) -> int:
+        sent = await _ask(
+            self._bot.send_voice(
+                chat,
+                voice,
+                caption=message.author or message.text,
+                reply_markup=_keyboard(message),
+                disable_notification=message.silent,
+                protect_content=True,
+                filename=VOICE_NAME,
+            )
+        )
+        return sent.message_id
+
+    async def play(self, chat: int, message: Outgoing) -> int:
+        if message.voice is None:
+            raise Refused
+        try:
+            music = await media.as_mp3(message.voice)
+        except (media.Unusable, media.NoTools):
+            raise Refused from None
+        sent = await _ask(
+            self._bot.send_audio(
+                chat,
+                music,
+                title=message.text,
+                caption=message.author or message.text,
+                reply_markup=_keyboard(message),
+                disable_notification=message.silent,
+                protect_content=True,
+                filename=MUSIC_NAME,
             )
         )
         return sent.message_id
@@ -344,11 +406,12 @@ class TelegramChannel:
         Telegram no longer lets us delete.
         """
         self.events: Counter[str] = Counter()
-        self._requests = AiohttpRequest(Http()), AiohttpRequest(Http(connections=1))
-        self._bot = _Bot(
+        self._http = Http()
+        self._requests = AiohttpRequest(self._http), AiohttpRequest(Http(connections=1))
+        self._files = f"{api.rstrip('/')}/file/bot{token}/"
+        self._bot = MuteBot(
             token,
             base_url=f"{api.rstrip('/')}/bot",
-            base_file_url=f"{api.rstrip('/')}/file/bot",
             request=self._requests[0],
             get_updates_request=self._requests[1],
         )
@@ -356,7 +419,7 @@ class TelegramChannel:
         self._chats = Chats(_Calls(self._bot), covered)
         self._profile, self._now, self._random = profile, now, random
         self._aside: set[asyncio.Task[None]] = set()
-        self._poller: Poller | None = None
+        self._poller: Poller[Incoming] | None = None
 
     @property
     def reached(self) -> bool:
@@ -371,7 +434,9 @@ class TelegramChannel:
         await self._open_line()
         introduction = asyncio.create_task(self._introduce())
         read = partial(self._read, intake)
-        self._poller = Poller(self.name, self._fetch, read, self._now, self._random, self.events)
+        self._poller = Poller(
+            self.name, partial(updates_for, self._bot), read, self._now, self._random, self.events
+        )
         try:
             await self._poller.run(intake)
         finally:
@@ -419,16 +484,6 @@ class TelegramChannel:
 
     # --- in
 
-    async def _fetch(self, offset: int | None, hold: int) -> Sequence[object]:
-        try:
-            batch = await _ask(self._bot.updates_as_they_came(offset, hold))
-        except WebhookSet:
-            await _ask(self._bot.delete_webhook(drop_pending_updates=False))
-            raise
-        if not isinstance(batch, list):
-            raise Unknown
-        return batch
-
     def _read(self, intake: Intake, raw: dict[str, Any], prompt: bool) -> Incoming | None:
         """One raw update as something for the conversation, or None when it is not for it."""
         update = Update.de_json(bare(raw))
@@ -455,8 +510,39 @@ class TelegramChannel:
                 event = words_of(message.text, fresh)
                 return Incoming(self.name, address, event, key, handle=handle)
             if kind := medium_of(raw["message"]):
-                return Incoming(self.name, address, Sent(kind, fresh), key, handle=handle)
+                fetch = self._fetch_of(kind, raw["message"])
+                event = Sent(kind, fresh)
+                return Incoming(self.name, address, event, key, handle=handle, fetch=fetch)
         return None
+
+    def _fetch_of(self, kind: MediaKind, told: dict[str, Any]) -> Fetch | None:
+        if kind not in (MediaKind.PHOTO, MediaKind.VOICE):
+            return None
+        return partial(self._bring, file_of(told))
+
+    async def _bring(self, file_id: str | None) -> bytes:
+        """What she sent, from Telegram. Its address holds the token and is told to nobody."""
+        if file_id is None:
+            raise Refused
+        told = await _ask(self._bot.place_of(file_id))
+        place = told.get("file_path") if isinstance(told, dict) else None
+        if not isinstance(place, str) or not _FILE_PATH.fullmatch(place):
+            raise Refused
+        try:
+            answer = await self._http.get(
+                self._files + place, most=MAX_MEDIUM, connect=CONNECT_SECONDS, read=FETCH_SECONDS
+            )
+        except NothingLeft:
+            failure: SendError = Unsent()
+        except AnswerLost:
+            failure = Unknown()
+        except TooLarge:
+            failure = Refused()
+        else:
+            if answer.status == 200:
+                return answer.body
+            failure = Refused()
+        raise failure
 
     def _tapped(self, query: CallbackQuery, prompt: bool) -> Tapped:
         window = query.message

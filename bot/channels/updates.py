@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from bot.channels.base import MAX_MEDIUM
 from bot.channels.words import is_code, plain
 from dialogs.model import Event, MediaKind, Started, Typed
 
@@ -18,7 +19,6 @@ _READ = {"message_id", "date", "edit_date", "chat", "text"}
 _KINDS = {
     "photo": MediaKind.PHOTO,
     "voice": MediaKind.VOICE,
-    "video_note": MediaKind.VOICE,
     "audio": MediaKind.VOICE,
     "contact": MediaKind.CONTACT,
     "venue": MediaKind.LOCATION,
@@ -26,7 +26,7 @@ _KINDS = {
 }
 _OTHER = {
     "animation", "checklist", "dice", "document", "game", "invoice", "live_photo", "paid_media",
-    "passport_data", "poll", "sticker", "story", "successful_payment", "video",
+    "passport_data", "poll", "sticker", "story", "successful_payment", "video", "video_note",
 }  # fmt: skip
 
 
@@ -59,3 +59,26 @@ def medium_of(told: dict[str, Any]) -> MediaKind | None:
     """Of which kind a message's medium is; None for a note of Telegram's own."""
     known = next((kind for key, kind in _KINDS.items() if key in told), None)
     return known or (MediaKind.OTHER if _OTHER & told.keys() else None)
+
+
+def file_of(told: dict[str, Any]) -> str | None:
+    """Telegram's id of a voice, or of a photo's largest size; None where nothing may be fetched.
+
+    A file's name, its title, and who sent it first are not looked at.
+    """
+    sizes = told["photo"] if "photo" in told else [told.get("voice") or told.get("audio")]
+    fits = [each for each in sizes if _fits(each)] if isinstance(sizes, list) else []
+    best = max(fits, key=_area, default=None)
+    return str(best["file_id"]) if best is not None else None
+
+
+def _fits(told: object) -> bool:
+    if not isinstance(told, dict) or not isinstance(told.get("file_id"), str):
+        return False
+    size = told.get("file_size", 0)
+    return type(size) is int and size <= MAX_MEDIUM
+
+
+def _area(told: dict[str, Any]) -> int:
+    width, height = told.get("width", 0), told.get("height", 0)
+    return width * height if type(width) is int and type(height) is int else 0

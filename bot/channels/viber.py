@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import random
 from typing import Any, TypeVar
 
@@ -24,8 +25,10 @@ from viberbot.api.messages import FileMessage, KeyboardMessage, TextMessage
 from viberbot.api.messages.message_type import MessageType
 from viberbot.api.viber_requests import ViberConversationStartedRequest, ViberMessageRequest
 
+from bot import media
 from bot.channels.base import (
     Address,
+    Fetch,
     Handle,
     Incoming,
     Intake,
@@ -79,6 +82,7 @@ API_LEVEL = 3
 MAX_TEXT = 7000
 MAX_NAME = 28
 MAX_CALLBACK = 64 * 1024
+VOICE_NAME = "1.mp3"
 WELCOME_SECONDS = 4.0
 LOOK_SECONDS, LOOK_AGAIN_SECONDS = 3600.0, 60.0
 """Between two looks at the account: while all is well, and while Viber calls another address."""
@@ -168,6 +172,10 @@ class ViberChannel:
 
     async def show(self, address: Address, message: Outgoing, window: Handle | None) -> Handle:
         """Send a message below all others; the answer to her arrival goes with that callback."""
+        if message.voice is not None:
+            return await self._api.send(
+                address, await self._voice(message, message.voice), Lane.CASE
+            )
         fields = self.fields(message)
         welcome = self._arriving.get(address)
         if message.cover and welcome is not None and not welcome.body.done():
@@ -227,6 +235,25 @@ class ViberChannel:
                 fields = {**clip.to_dict(), "min_api_version": API_LEVEL}
                 return {**fields, "sender": self._sender(message)}
         return None
+
+    async def _voice(self, message: Outgoing, voice: bytes) -> dict[str, Any]:
+        """A file with the keyboard: one message, so that it rings once. Raises `Refused`.
+
+        Viber fetches it from us within minutes, and keeps it; ours is then gone.
+        """
+        try:
+            sound = await media.as_mp3(voice)
+        except (media.Unusable, media.NoTools):
+            raise Refused from None
+        sent = FileMessage(
+            media=self._links.lend(sound, ".mp3"),
+            size=len(sound),
+            file_name=VOICE_NAME,
+            keyboard=keyboard(message, None),
+            tracking_data=self._tracked(message),
+            min_api_version=API_LEVEL,
+        )
+        return {**sent.to_dict(), "sender": self._sender(message)}
 
     def _sender(self, message: Outgoing) -> dict[str, str]:
         name = self._names.get(message.language) or self._names[SOURCE_LANGUAGE]
@@ -368,8 +395,9 @@ class ViberChannel:
         prompt = is_recent(said, self._now(), LATE) and not overtaken
         tracked = request.message.tracking_data
         event = self._event(request, told["message"]["type"], prompt)
+        fetch = self._fetch_of(event, told["message"])
         if isinstance(event, Tapped) or not isinstance(tracked, str):
-            return Incoming(self.name, address, event, key, overtaken=overtaken)
+            return Incoming(self.name, address, event, key, overtaken=overtaken, fetch=fetch)
         here = payload.unpack(tracked)
         stands = prompt and payload.is_fresh(tracked, self._now())
         return Incoming(
@@ -380,7 +408,15 @@ class ViberChannel:
             position=here if stands else None,
             languages=(here.language,) if here is not None else (),
             overtaken=overtaken,
+            fetch=fetch,
         )
+
+    def _fetch_of(self, event: Event, message: dict[str, Any]) -> Fetch | None:
+        """Of a photo alone: a voice message cannot be sent to a bot there."""
+        url = message.get("media")
+        if not (isinstance(event, Sent) and event.kind is MediaKind.PHOTO and isinstance(url, str)):
+            return None
+        return partial(self._api.fetch, url)
 
     def _is_overtaken(self, address: Address, said: datetime | None) -> bool:
         """Whether something she did later was handled before: Viber brings again in any order."""

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 from bot.channels.base import (
+    MAX_MEDIUM,
     Address,
     Gone,
     Handle,
@@ -24,7 +27,7 @@ from bot.channels.base import (
     Unpaid,
     Unsent,
 )
-from bot.channels.http import Answer, AnswerLost, Http, NothingLeft
+from bot.channels.http import Answer, AnswerLost, Http, NothingLeft, TooLarge
 from bot.channels.pace import Gate, Lane, Rates
 from bot.privacy.redact import EventLog
 
@@ -35,6 +38,10 @@ MAX_BYTES = 30_000
 EVENTS = ("failed", "conversation_started")
 """What we ask Viber to tell beside her words and her leaving; when she reads is not our affair."""
 CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
+FETCH_SECONDS = 30.0
+MEDIA_HOST = re.compile(r"([a-z0-9-]+\.)*viber\.com")
+"""What she sends lies under these names; from nowhere else is anything fetched."""
+MAX_HOPS = 3
 TOO_MANY_SECONDS = 60.0
 """How long to wait where Viber says only that it was too much."""
 SELDOM_SECONDS = 60.0
@@ -176,6 +183,49 @@ class ViberApi:
         told = await self._call("get_account_info", {})
         shown = ("name", "uri", "webhook", "event_types", "subscribers_count")
         return {key: told[key] for key in shown if key in told}
+
+    async def fetch(self, url: str) -> bytes:
+        """What she sent, from where Viber keeps it. Raises a `SendError`.
+
+        Whatever a callback says: no address that is not Viber's is asked, nor led on to.
+        """
+        for _ in range(MAX_HOPS):
+            if not self._is_vibers(url):
+                raise Refused
+            answer = await self._get(url)
+            if answer.status == 200:
+                return answer.body
+            if answer.location is None or not 300 <= answer.status < 400:
+                raise Refused
+            url = urljoin(url, answer.location)
+        raise Refused
+
+    def _is_vibers(self, url: str) -> bool:
+        """Of Viber's own name over TLS, or of the server that stands in for it here."""
+        try:
+            parts, api = urlsplit(url), urlsplit(self._base)
+            host, port = parts.hostname or "", parts.port
+            if parts.username is not None or parts.password is not None:
+                return False
+            if (parts.scheme, host, port) == (api.scheme, api.hostname, api.port):
+                return True
+        except ValueError:
+            return False
+        own = MEDIA_HOST.fullmatch(host) is not None
+        return parts.scheme == "https" and own and port in (None, 443)
+
+    async def _get(self, url: str) -> Answer:
+        try:
+            return await self._http.get(
+                url, most=MAX_MEDIUM, connect=CONNECT_SECONDS, read=FETCH_SECONDS
+            )
+        except NothingLeft:
+            failure: SendError = Unsent()
+        except AnswerLost:
+            failure = Unknown()
+        except TooLarge:
+            failure = Refused()
+        raise failure
 
     async def close(self) -> None:
         """Close the connections."""

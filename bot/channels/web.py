@@ -38,6 +38,7 @@ LIMITS = Limits(
     delete_hours=24 * 365,  # the page forgets what it is told to, however old
     knows_edit_time=False,
     keeps_window=False,
+    rings=False,
 )
 
 

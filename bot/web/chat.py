@@ -10,14 +10,17 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from bot.channels.base import Incoming, Outgoing, OutgoingButton
+from bot import media
+from bot.channels.base import MAX_MEDIUM, Fetch, Incoming, Outgoing, OutgoingButton
 from bot.channels.web import NAME, WINDOW, Answer, NotAnswered, Signal, Wipe
 from bot.channels.words import is_code
 from bot.links import PAGE
@@ -31,7 +34,9 @@ from dialogs.model import (
     HOME,
     SOURCE_LANGUAGE,
     Event,
+    MediaKind,
     Position,
+    Sent,
     Started,
     Tapped,
     Typed,
@@ -42,6 +47,7 @@ if TYPE_CHECKING:
 
 EXIT_SITE = "page.exit_site"
 HEARTBEAT = 15.0
+OGG, MP3 = "audio/ogg; codecs=opus", "audio/mpeg"
 _HIDE_DIGIT = "9"
 _ERROR_MARKS = (HOME, DANGER, HIDE)
 
@@ -96,7 +102,9 @@ class Chat:
         return await self._answer(request, {}, Started() if place is None else Tapped(place), None)
 
     async def tap(self, request: Request) -> Response:
-        """A button, or words."""
+        """A button, words, or a photo or voice."""
+        if forms.carries_medium(request):
+            return await self._take_medium(request)
         try:
             form = await forms.read(request)
         except forms.BadForm:
@@ -137,6 +145,29 @@ class Chat:
             self._parts.intake.here(NAME, address)
 
     # --- one request -----------------------------------------------------------------------
+
+    async def _take_medium(self, request: Request) -> Response:
+        """A photo or a voice. Of who has no case nothing is read."""
+        address = forms.token(request)
+        if address is None or not await self._has_case(address):
+            return self.error_page(400)
+        try:
+            form, content = await forms.read_medium(request)
+        except forms.BadForm:
+            return self.error_page(400)
+        at = form.get("at", "")
+        here = payload.unpack(at)
+        self._note_seen(address, forms.number(form.get("seen")), stays=True)
+        if not content:  # she chose none
+            event: Event = Tapped(here, self._is_fresh(at))
+            return await self._answer(request, form, event, here)
+
+        async def fetch() -> bytes:
+            return content
+
+        kind = MediaKind.PHOTO if media.is_photo(content) else MediaKind.VOICE
+        event = Sent(kind, self._is_fresh(at))
+        return await self._answer(request, form, event, here, fetch)
 
     def _event(self, form: Mapping[str, str]) -> tuple[Event, Position | None]:
         """What she did, and where her page stood."""
@@ -184,18 +215,23 @@ class Chat:
         return RedirectResponse(site, status_code=303)
 
     async def _answer(
-        self, request: Request, form: Mapping[str, str], event: Event, here: Position | None
+        self,
+        request: Request,
+        form: Mapping[str, str],
+        event: Event,
+        here: Position | None,
+        fetch: Fetch | None = None,
     ) -> Response:
         cookie = forms.token(request)
         address = cookie or secrets.token_urlsafe(16)
         own = ""
         try:
-            answer = await self._ask(_incoming(address, form, event, here))
+            answer = await self._ask(_incoming(address, form, event, here, fetch))
             if not (answer.window or answer.hidden):  # her words, or a door gone through before
-                if isinstance(event, Typed):
+                if isinstance(event, Typed | Sent):
                     if forms.by_script(request):
                         return Response(status_code=204)
-                    own = event.text
+                    own = self._echo(event, here)
                 answer = await self._ask(self._look(address, here))
         except NotAnswered:
             return self._failed(request, form, event, here)
@@ -206,6 +242,13 @@ class Chat:
         response = await self._show(request, address, form, answer, answer.window, own)
         await self._settle_cookie(response, cookie, address, answer.window)
         return response
+
+    def _echo(self, event: Typed | Sent, here: Position | None) -> str:
+        """What she sent, as her own page shows it once more."""
+        if isinstance(event, Typed):
+            return event.text
+        language = here.language if here is not None else SOURCE_LANGUAGE
+        return self._parts.texts.say(language, f"page.{event.kind}")
 
     async def _ask(self, incoming: Incoming) -> Answer:
         return await self._parts.channel.answer(self._parts.intake, incoming)
@@ -224,14 +267,24 @@ class Chat:
         window: Outgoing,
         own: str,
     ) -> Response:
-        messages = [view.case_message(message) for message in answer.messages]
+        messages = [self._case_message(message) for message in answer.messages]
         if window.in_case and not window.cover and form.get("live") != "1":
             read = forms.number(form.get("seen")) or 0
             unread = await self._unread(address, read)
-            messages += [view.case_message(message) for message in unread]
+            messages += [self._case_message(message) for message in unread]
         if own:
             messages.append(view.own_message(own, window.language))
         return self._page(window, by_script=forms.by_script(request), messages=messages)
+
+    def _case_message(self, message: Outgoing) -> view.MessageView:
+        return view.case_message(message, self._sources(message))
+
+    def _sources(self, message: Outgoing) -> tuple[view.Source, ...]:
+        """Where her page fetches a voice, in the two kinds of which each browser plays one."""
+        if message.voice is None:
+            return ()
+        lent = urlsplit(self._parts.links.lend(message.voice, ".ogg")).path
+        return view.Source(lent, OGG), view.Source(f"{lent.removesuffix('.ogg')}.mp3", MP3)
 
     async def _unread(self, address: str, read: int) -> list[Outgoing]:
         try:
@@ -285,6 +338,7 @@ class Chat:
             seen=max(numbers, default=0),
             once=once or secrets.token_urlsafe(12),
             kept=kept,
+            most=MAX_MEDIUM,
             title=self._parts.texts.say(SOURCE_LANGUAGE, "page.title"),
             exit_site=self._parts.texts.say(SOURCE_LANGUAGE, EXIT_SITE),
             demo=self._parts.demo,
@@ -356,24 +410,29 @@ class Chat:
                 screen = self._page(window, by_script=True)
                 kind, data = "window", {"html": bytes(screen.body).decode()}
             case Outgoing() as message:
-                return _message_event(message)
+                return _message_event(message, self._sources(message))
             case _:
                 return ""
         return f"event: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
-def _message_event(message: Outgoing) -> str:
+def _message_event(message: Outgoing, voice: Sequence[view.Source]) -> str:
     data = {
         "n": message.number,
         "text": message.text,
         "author": message.author or "",
         "lang": message.language,
+        "voice": [asdict(source) for source in voice],
     }
     number = "" if message.number is None else f"id: {message.number}\n"
     return f"{number}data: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
 def _incoming(
-    address: str, form: Mapping[str, str], event: Event, here: Position | None
+    address: str,
+    form: Mapping[str, str],
+    event: Event,
+    here: Position | None,
+    fetch: Fetch | None = None,
 ) -> Incoming:
-    return Incoming(NAME, address, event, key=forms.once(form), position=here)
+    return Incoming(NAME, address, event, key=forms.once(form), position=here, fetch=fetch)

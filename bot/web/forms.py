@@ -7,10 +7,15 @@ import secrets
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
+
+from bot.web.security import MULTIPART
 
 COOKIE = "k"
 MAX_BODY = 64 * 1024
+MEDIUM = "medium"
 _ONCE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
 
@@ -57,3 +62,25 @@ async def read(request: Request) -> Mapping[str, str]:
     except ValueError:
         raise BadForm from None
     return dict(reversed(pairs))
+
+
+def carries_medium(request: Request) -> bool:
+    """Whether it is the form with a photo or a voice."""
+    return request.headers.get("content-type", "").startswith(MULTIPART)
+
+
+async def read_medium(request: Request) -> tuple[Mapping[str, str], bytes]:
+    """The fields of that form, and the file in it, without its name; empty where there is none."""
+    parser = MultiPartParser(
+        request.headers, request.stream(), max_files=1, max_fields=10, max_part_size=MAX_BODY
+    )
+    try:
+        form = await parser.parse()
+    except MultiPartException:
+        raise BadForm from None
+    try:
+        file = form.get(MEDIUM)
+        content = await file.read() if isinstance(file, UploadFile) else b""
+    finally:
+        await form.close()
+    return {name: value for name, value in form.items() if isinstance(value, str)}, content

@@ -36,6 +36,14 @@ class ChoiceView:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where a voice can be fetched for some minutes, and as what."""
+
+    src: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
 class MessageView:
     """One message of a case, hers or ours."""
 
@@ -44,6 +52,7 @@ class MessageView:
     author: str
     language: str
     hers: bool = False
+    voice: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +67,14 @@ class ScreenView:
     cover: bool
     in_case: bool
     talking: bool
+    takes_media: bool
     at: str
 
 
 def screen(message: Outgoing, now: datetime) -> ScreenView:
     """A window's message as a screen, made at `now`."""
     position = message.position
+    talking = message.in_case and position is not None and position.node == CASE
     return ScreenView(
         language=message.language,
         paragraphs=paragraphs(message.text),
@@ -74,15 +85,16 @@ def screen(message: Outgoing, now: datetime) -> ScreenView:
         picture=message.picture,
         cover=message.cover,
         in_case=message.in_case,
-        talking=message.in_case and position is not None and position.node == CASE,
+        talking=talking,
+        takes_media=talking and message.takes_media,
         at=payload.pack(position, now) if position is not None else "",
     )
 
 
-def case_message(message: Outgoing) -> MessageView:
+def case_message(message: Outgoing, voice: tuple[Source, ...] = ()) -> MessageView:
     """A message of a case."""
-    author = message.author or ""
-    return MessageView(paragraphs(message.text), message.number, author, message.language)
+    author, language = message.author or "", message.language
+    return MessageView(paragraphs(message.text), message.number, author, language, voice=voice)
 
 
 def own_message(text: str, language: str) -> MessageView:

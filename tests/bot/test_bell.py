@@ -439,8 +439,9 @@ async def test_when_no_phone_is_ever_reached_it_is_tried_again_and_again_not_wit
 async def test_a_fault_in_ringing_for_one_keeps_nobody_else_from_being_rung(
     centre: Centre, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first, centre.moment += TICK
-    second = await centre.asks(address="1"), await centre.asks(address="2")
+    first = await centre.asks(address="1")
+    centre.moment += TICK
+    second = await centre.asks(address="2")
     ring = centre.phones.ring
 
     async def fails_once(bells: Iterable[BellAddress], case_id: str) -> frozenset[str]:

@@ -12,7 +12,14 @@ import pytest
 from bot import delivery as delivery_of
 from bot.channels.base import Gone, Outgoing, Refused, SendError, Throttled, Unknown, Unsent
 from bot.delivery import MAX_ATTEMPTS, remove_old
-from bot.storage.records import Case, MessageState, StaffMember
+from bot.storage.records import (
+    Case,
+    CaseMessage,
+    Medium,
+    MediumKind,
+    MessageState,
+    StaffMember,
+)
 from dialogs import payload
 from dialogs.model import CASE, CASE_ENDED, Position
 from tests.bot.paper import HER, LastingPaper, Shell, a_shell, until
@@ -354,3 +361,71 @@ async def test_the_good_bye_brings_the_keyboard_of_a_case_that_has_ended(lasting
     assert good_bye.position == Position("bg", CASE_ENDED)
     leads = [payload.unpack(choice.payload) for choice in good_bye.choices]
     assert [to.node for to in leads if to] == ["home", "forget"]
+
+
+# --- a consultant's voice ------------------------------------------------------------------------
+
+
+VOICE = b"OggS: a voice"
+
+
+def voices(shell: Shell) -> list[bytes]:
+    """The voices that came to her."""
+    return [message.voice for message in shell.channel.sent if message.voice is not None]
+
+
+async def spoken(shell: Shell) -> tuple[Case, CaseMessage]:
+    """A voice note in the outbox."""
+    case, maria = await claimed(shell)
+    voice = Medium(MediumKind.VOICE, VOICE)
+    return case, await shell.phen.desk.say(maria, case.id, voice, "k")
+
+
+async def test_a_voice_is_sent_once_and_nothing_of_it_is_kept(shell: Shell) -> None:
+    _, message = await spoken(shell)
+    await shell.deliver()
+    assert voices(shell) == [VOICE]
+    assert await shell.phen.store.medium(message.id) is None
+    assert shell.chat[-1] == shell.phen.texts.say("bg", "case.voice")
+
+
+async def test_a_voice_is_held_while_she_hides_and_kept_until_it_is_sent(shell: Shell) -> None:
+    _, message = await spoken(shell)
+    await shell.taps("hide")
+    await shell.deliver()
+    assert voices(shell) == []
+    assert await shell.phen.store.medium(message.id) is not None
+    await shell.taps("inside")
+    await shell.deliver()
+    assert voices(shell) == [VOICE]
+
+
+async def test_a_voice_that_was_refused_waits_for_the_desk_and_can_be_sent_again(
+    shell: Shell,
+) -> None:
+    case, message = await spoken(shell)
+    shell.channel.faults = [Refused()]
+    await shell.deliver()
+    assert (await states(shell, case))[message.text] is MessageState.FAILED
+    assert await shell.phen.store.resend(message.id)
+    await shell.deliver()
+    assert voices(shell) == [VOICE]
+
+
+async def test_a_voice_that_is_kept_no_longer_is_not_replaced_by_its_words(shell: Shell) -> None:
+    case, message = await spoken(shell)
+    await shell.deliver()
+    assert await shell.phen.store.not_delivered(message.id)
+    assert await shell.phen.store.resend(message.id)
+    before = list(shell.chat)
+    assert [each.voice for each in await shell.phen.delivery.unread(HER)] == []
+    await shell.deliver()
+    assert shell.chat == before
+    assert (await states(shell, case))[message.text] is MessageState.FAILED
+
+
+async def test_a_page_without_a_stream_is_given_the_voice_with_its_message(shell: Shell) -> None:
+    await spoken(shell)
+    [unread] = await shell.phen.delivery.unread(HER)
+    assert unread.voice == VOICE
+    assert "Ogg" not in repr(unread)

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.links import PAGE_MINUTES, Links
+from bot import links as links_of
+from bot.links import LENT_MINUTES, PAGE_MINUTES, Lent, Links
 from bot.privacy.vault import Vault
 from bot.texts import open_content
 from dialogs import payload
@@ -268,3 +269,62 @@ def test_an_address_opens_only_with_its_own_ending_and_under_its_own_key(
     assert links.find(Path(name).stem) is None
     assert links.find(f"{Path(name).stem}.m4a") is None
     assert made(Clock(), *folders, key=2).find(name) is None
+
+
+# --- a voice, for minutes --------------------------------------------------------------------
+
+LENDS = timedelta(minutes=LENT_MINUTES)
+VOICE = b"OggS: a voice"
+
+
+def last(url: str) -> str:
+    assert url.startswith(f"{OURS}/m/")
+    return url.removeprefix(f"{OURS}/m/")
+
+
+def test_a_voice_can_be_fetched_for_ten_minutes_as_often_as_a_platform_wants() -> None:
+    clock = Clock()
+    links = made(clock)
+    file = last(links.lend(VOICE, ".ogg"))
+    for after in (timedelta(0), timedelta(minutes=5), LENDS - timedelta(seconds=1)):
+        clock.at = NOON + after
+        found = links.find(file)
+        assert isinstance(found, Lent)
+        assert (found.content, found.mime) == (VOICE, "audio/ogg")
+    clock.at = NOON + LENDS
+    assert links.find(file) is None
+
+
+def test_what_is_over_is_out_of_the_memory_once_anybody_asks_for_anything() -> None:
+    clock = Clock()
+    links = made(clock)
+    links.lend(VOICE, ".ogg")
+    clock.at += LENDS
+    links.find("anything.png")
+    assert links._lent == {}
+
+
+def test_the_address_of_a_voice_says_nothing_and_cannot_be_guessed_from_it() -> None:
+    ours, others = made(Clock()), made(Clock(), key=2)
+    file = last(ours.lend(VOICE, ".mp3"))
+    assert file != last(others.lend(VOICE, ".mp3"))
+    assert file != last(ours.lend(VOICE + b"!", ".mp3"))
+    assert len(file) == len("0" * 32 + ".mp3")
+    assert "voice" not in repr(ours.find(file))
+
+
+def test_a_voice_lent_again_lies_at_the_same_place_for_ten_minutes_more() -> None:
+    clock = Clock()
+    links = made(clock)
+    address = links.lend(VOICE, ".ogg")
+    clock.at += timedelta(minutes=9)
+    assert links.lend(VOICE, ".ogg") == address
+    clock.at += timedelta(minutes=9)
+    assert links.find(last(address)) is not None
+
+
+def test_of_too_many_voices_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links_of, "LENT_BYTES", 250)
+    links = made(Clock())
+    files = [last(links.lend(bytes([number]) * 100, ".ogg")) for number in range(3)]
+    assert [links.find(file) is not None for file in files] == [False, True, True]

@@ -18,11 +18,14 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.standins.member import Member
 from tests.standins.woman import Woman
 
 TOKEN = "4839201:AAE-stand-in_token_that-must_never-be-logged"
 CAPTION, TEXT, DATA, BATCH = 1024, 4096, 64, 100
+UPLOAD, DOWNLOAD, PHOTO = 50_000_000, 20_000_000, 10_000_000
 DELETABLE = timedelta(hours=48)
+ANONYMOUS = 1087968824
 ANSWERABLE_SECONDS = 15 * 60
 Json = dict[str, Any]
 
@@ -80,11 +83,16 @@ class Shown:
     caption: str | None = None
     photo: str | None = None  # file id
     audio: str | None = None
+    voice: str | None = None
+    title: str | None = None  # of the audio
     other: Json = field(default_factory=dict)
     buttons: list[list[Json]] = field(default_factory=list)
     edit_date: datetime | None = None
     protected: bool = False
     silent: bool = False
+    sender: int | None = None  # who of a group; ANONYMOUS: an administrator who does not say
+    thread: int | None = None  # the topic of a forum
+    answers: int | None = None  # the message that it replies to
 
     @property
     def words(self) -> str:
@@ -92,7 +100,8 @@ class Shown:
 
     @property
     def content(self) -> tuple[Any, ...]:
-        return self.text, self.caption, self.photo, self.audio, json.dumps(self.buttons)
+        media = self.photo, self.audio, self.voice
+        return self.text, self.caption, *media, json.dumps(self.buttons)
 
 
 @dataclass(slots=True)
@@ -102,7 +111,12 @@ class Chat:
     id: int
     type: str = "private"
     open: bool = True
+    takes_voice: bool = True  # False: she lets nobody send her voice messages
     messages: dict[int, Shown] = field(default_factory=dict)
+    forum: bool = False
+    topics: dict[int, str] = field(default_factory=dict)
+    rights: set[str] = field(default_factory=lambda: {"manage_topics", "delete_messages"})
+    moved_to: int | None = None
     budget: float = 20.0
     budget_at: float = 0.0
 
@@ -122,10 +136,13 @@ class TelegramStandIn:
         self.faults: deque[Fault] = deque()
         self.chats: dict[int, Chat] = {}
         self.files: dict[str, bytes] = {}
+        self.paths: dict[str, str] = {}  # of what `getFile` was asked for: the file ids
+        self.downloads: list[str] = []
         self.profile: dict[tuple[str, str], Any] = {}
         self.webhook = ""
         self.updates: list[Any] = []
         self.left: list[int] = []
+        self._beside: dict[str, TelegramStandIn] = {}
         self._allowed: list[str] | None = None
         self._next_update, self._next_message, self._next_chat = 70_000_001, 100, 5_550_001
         self._queries: dict[str, float] = {}
@@ -137,6 +154,7 @@ class TelegramStandIn:
     async def start(self) -> None:
         app = web.Application(client_max_size=20_000_000)
         app.router.add_route("*", "/bot{token}/{method}", self._serve)
+        app.router.add_get("/file/bot{token}/{path:.+}", self._download)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port())
@@ -153,6 +171,11 @@ class TelegramStandIn:
     def _port(self) -> int:
         return int(self.api.rsplit(":", 1)[1]) if self.api else 0
 
+    def stands_beside(self, other: TelegramStandIn) -> None:
+        """Another bot, with a token, chats and updates of its own, under this address."""
+        self._beside[other.token] = other
+        other.api = self.api
+
     # --- what tests do
 
     def woman(self) -> Woman:
@@ -161,11 +184,28 @@ class TelegramStandIn:
         self.chats[self._next_chat] = Chat(self._next_chat)
         return Woman(self, self.chats[self._next_chat])
 
-    def group(self, kind: str = "supergroup") -> Chat:
+    def group(self, kind: str = "supergroup", *, forum: bool = False) -> Chat:
         self._next_chat += 1
-        chat = Chat(-1_000_000_000_000 - self._next_chat, kind)
+        chat = Chat(-1_000_000_000_000 - self._next_chat, kind, forum=forum)
         self.chats[chat.id] = chat
         return chat
+
+    def member(self, group: Chat, user: int) -> Member:
+        """Somebody's phone in a group."""
+        return Member(self, group, user)
+
+    def migrate(self, old: Chat) -> Chat:
+        """The group gets a newer id; everything in it goes along. Both chats are told."""
+        new = self.group(forum=old.forum)
+        new.topics, new.messages, new.rights = old.topics, old.messages, old.rights
+        for shown in new.messages.values():
+            shown.chat = new.id
+        old.topics, old.messages, old.moved_to = {}, {}, new.id
+        for chat, told in ((old, {"migrate_to_chat_id": new.id}),
+                           (new, {"migrate_from_chat_id": old.id})):  # fmt: skip
+            note = self.add_message(chat, from_bot=False, sender=ANONYMOUS, other=told)
+            self.push("message", self.message_json(note))
+        return new
 
     def fail(self, *faults: Fault) -> None:
         self.faults.extend(faults)
@@ -204,21 +244,42 @@ class TelegramStandIn:
     def picture(self, file_id: str | None) -> bytes | None:
         return self.files.get(file_id or "")
 
+    def upload(self, content: bytes) -> str:
+        """The id under which something that a user sent lies here."""
+        file_id = f"AwAC{hashlib.sha256(content).hexdigest()[:20]}{len(self.files)}"
+        self.files[file_id] = content
+        return file_id
+
     # --- how things look on the wire
 
-    def user(self, chat: Chat) -> Json:
+    def user(self, chat: Chat, sender: int | None = None) -> Json:
         # All that the line must never keep.
+        user = sender or chat.id
         return {
-            "id": chat.id, "is_bot": False, "first_name": "Теменужка", "last_name": "Петрова",
-            "username": f"temenuzhka{chat.id}", "language_code": "de",
+            "id": user, "is_bot": False, "first_name": "Теменужка", "last_name": "Петрова",
+            "username": f"temenuzhka{user}", "language_code": "de",
         }  # fmt: skip
 
     def bot_user(self) -> Json:
         return {"id": 4839201, "is_bot": True, "first_name": "Дом", "username": "dom_zdrave_bot"}
 
+    def sender(self, shown: Shown) -> Json:
+        if shown.from_bot:
+            return self.bot_user()
+        if shown.sender == ANONYMOUS:
+            return {"id": ANONYMOUS, "is_bot": True, "first_name": "Group"}
+        return self.user(self.chats[shown.chat], shown.sender)
+
+    def _answered(self, shown: Shown) -> Json:
+        """A message as it stands in the one that replies to it: without what it replies to."""
+        told = self.message_json(shown)
+        told.pop("reply_to_message", None)
+        return told
+
     def chat_json(self, chat: Chat) -> Json:
         if chat.type != "private":
-            return {"id": chat.id, "type": chat.type, "title": "Съседите"}
+            told = {"id": chat.id, "type": chat.type, "title": "Съседите"}
+            return told | ({"is_forum": True} if chat.forum else {})
         user = self.user(chat)
         return {"id": chat.id, "type": "private"} | {
             key: user[key] for key in ("first_name", "last_name", "username")
@@ -228,10 +289,17 @@ class TelegramStandIn:
         chat = self.chats[shown.chat]
         told: Json = {
             "message_id": shown.id,
-            "from": self.bot_user() if shown.from_bot else self.user(chat),
+            "from": self.sender(shown),
             "chat": self.chat_json(chat),
             "date": int(shown.date.timestamp()),
         } | shown.other
+        if shown.sender == ANONYMOUS:
+            told["sender_chat"] = self.chat_json(chat)
+        if shown.thread is not None:
+            told |= {"message_thread_id": shown.thread, "is_topic_message": True}
+        answered = chat.messages.get(shown.answers or shown.thread or 0)
+        if answered is not None and answered is not shown:
+            told["reply_to_message"] = self._answered(answered)
         if shown.edit_date:
             told["edit_date"] = int(shown.edit_date.timestamp())
         if shown.text is not None:
@@ -245,6 +313,8 @@ class TelegramStandIn:
             ]
         if shown.audio:
             told["audio"] = {"file_id": shown.audio, "file_unique_id": "a", "duration": 9}
+        if shown.voice:
+            told["voice"] = {"file_id": shown.voice, "file_unique_id": "v", "duration": 9}
         if shown.buttons:
             told["reply_markup"] = {"inline_keyboard": shown.buttons}
         if shown.protected:
@@ -254,6 +324,8 @@ class TelegramStandIn:
     # --- HTTP
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
+        if other := self._beside.get(request.match_info["token"]):
+            return await other._serve(request)
         method = request.match_info["method"]
         params, files = await _read(request)
         call = Call(method, params, files, time.monotonic())
@@ -380,6 +452,9 @@ class TelegramStandIn:
             raise bad("message text is empty")
         if _units(text) > TEXT:
             raise bad("message is too long")
+        thread = params.get("message_thread_id")
+        if thread is not None and thread not in chat.topics:
+            raise bad("message thread not found")
         return self.message_json(self._sent(chat, params, text=text))
 
     def _do_send_photo(self, params: Json, files: dict[str, bytes]) -> Json:
@@ -392,7 +467,48 @@ class TelegramStandIn:
         chat = self._writable(params)
         caption = _caption(params)
         audio = self._file("audio", params.get("audio"), files)
-        return self.message_json(self._sent(chat, params, caption=caption, audio=audio))
+        if not self.files[audio].startswith((b"ID3", b"\xff")) and b"ftyp" not in self.files[audio]:
+            raise bad("wrong type of the web page content")  # it takes .MP3 and .M4A
+        told = {"caption": caption, "audio": audio, "title": params.get("title")}
+        return self.message_json(self._sent(chat, params, **told))
+
+    def _do_send_voice(self, params: Json, files: dict[str, bytes]) -> Json:
+        chat = self._writable(params)
+        caption = _caption(params)
+        if not chat.takes_voice:
+            raise bad("VOICE_MESSAGES_FORBIDDEN")
+        voice = self._file("voice", params.get("voice"), files)
+        shown = self._sent(chat, params, caption=caption, voice=voice)
+        if b"OpusHead" not in self.files[voice]:  # then it becomes a file with a name
+            shown.voice, shown.audio = None, voice
+        return self.message_json(shown)
+
+    def _do_get_file(self, params: Json, _: Any) -> Json:
+        file_id = params.get("file_id")
+        content = self.files.get(str(file_id))
+        if content is None:
+            raise bad("invalid file_id")
+        if len(content) > DOWNLOAD:
+            raise bad("file is too big")
+        kind = "photos" if content.startswith((b"\x89PNG", b"\xff\xd8")) else "voice"
+        path = f"{kind}/file_{len(self.paths)}.dat"
+        self.paths[path] = str(file_id)
+        told = {"file_id": file_id, "file_unique_id": "f", "file_size": len(content)}
+        return told | {"file_path": path}
+
+    async def _download(self, request: web.Request) -> web.StreamResponse:
+        """A file's content, for an hour after `getFile`; the address holds the bot's token."""
+        path = request.match_info["path"]
+        self.downloads.append(path)
+        fault = self._fault("download")
+        if fault and fault.kind == "html":
+            return web.Response(status=fault.status, text="<html>", content_type="text/html")
+        if fault:
+            _drop(request)
+        if request.match_info["token"] != self.token or path not in self.paths:
+            return web.json_response(ApiError(404, "Not Found").answer(), status=404)
+        content = self.files[self.paths[path]]
+        return web.Response(body=content, content_type="application/octet-stream")
 
     def _sent(self, chat: Chat, params: Json, **content: Any) -> Shown:
         return self.add_message(
@@ -401,12 +517,52 @@ class TelegramStandIn:
             buttons=_keyboard(params),
             protected=bool(params.get("protect_content")),
             silent=bool(params.get("disable_notification")),
+            thread=params.get("message_thread_id"),
+            answers=self._reply(chat, params.get("reply_parameters")),
             **content,
         )
 
+    def _reply(self, chat: Chat, wanted: Json | None) -> int | None:
+        if not wanted:
+            return None
+        if wanted["message_id"] in chat.messages:
+            return int(wanted["message_id"])
+        if wanted.get("allow_sending_without_reply"):
+            return None
+        raise bad("message to be replied not found")
+
+    # --- topics
+
+    def _do_create_forum_topic(self, params: Json, _: Any) -> Json:
+        chat = self._writable(params)
+        if not chat.forum:
+            raise bad("the chat is not a forum")
+        if "manage_topics" not in chat.rights:
+            raise bad("not enough rights to create a topic")
+        name = str(params["name"])
+        opened = self.add_message(chat, from_bot=True)
+        opened.thread = opened.id
+        opened.other = {"forum_topic_created": {"name": name, "icon_color": 7322096}}
+        chat.topics[opened.id] = name
+        return {"message_thread_id": opened.id, "name": name, "icon_color": 7322096}
+
+    def _do_delete_forum_topic(self, params: Json, _: Any) -> bool:
+        chat = self._writable(params)
+        if "delete_messages" not in chat.rights:
+            raise bad("not enough rights to delete a topic")
+        if params["message_thread_id"] not in chat.topics:
+            raise bad("TOPIC_ID_INVALID")
+        self.drop_topic(chat, params["message_thread_id"])
+        return True
+
+    def drop_topic(self, chat: Chat, thread: int) -> None:
+        """Delete a topic with all in it, as an administrator does by hand: no bot is told."""
+        del chat.topics[thread]
+        chat.messages = {n: each for n, each in chat.messages.items() if each.thread != thread}
+
     def _do_edit_message_caption(self, params: Json, _: Any) -> Json:
         shown = self._editable(params)
-        if not (shown.photo or shown.audio):
+        if not (shown.photo or shown.audio or shown.voice):
             raise bad("there is no caption in the message to edit")
         return self._edited(shown, params, caption=_caption(params))
 
@@ -425,6 +581,8 @@ class TelegramStandIn:
         kind = {"photo": "photo", "audio": "audio"}.get(media.get("type"))
         if kind is None:
             raise bad("unsupported media type")
+        if shown.voice:
+            raise bad("message can't be edited")
         content: Json = {"text": None, "photo": None, "audio": None, "caption": _caption(media)}
         content[kind] = self._file(kind, media.get("media"), files)
         return self._edited(shown, params, **content)
@@ -483,10 +641,15 @@ class TelegramStandIn:
         chat = self.chats.get(int(params["chat_id"]))
         if chat is None:
             raise bad("chat not found")
+        if chat.moved_to is not None:
+            upgraded = "Bad Request: group chat was upgraded to a supergroup chat"
+            raise ApiError(400, upgraded, migrate_to_chat_id=chat.moved_to)
         return chat
 
     def _writable(self, params: Json) -> Chat:
         chat = self._chat(params)
+        if not chat.open and chat.type != "private":
+            raise ApiError(403, f"Forbidden: bot was kicked from the {chat.type} chat")
         if not chat.open:
             raise ApiError(403, "Forbidden: bot was blocked by the user")
         if self.limits:
@@ -512,6 +675,8 @@ class TelegramStandIn:
         if content is not None:
             if kind == "photo" and not content.startswith((b"\x89PNG", b"\xff\xd8")):
                 raise bad("IMAGE_PROCESS_FAILED")
+            if len(content) > (PHOTO if kind == "photo" else UPLOAD):
+                raise ApiError(413, "Request Entity Too Large")
             file_id = f"AgAC{hashlib.sha256(content).hexdigest()[:20]}{len(self.files)}"
             self.files[file_id] = content
             return file_id
@@ -578,7 +743,7 @@ async def _read(request: web.Request) -> tuple[Json, dict[str, bytes]]:
 
 
 _WORDS = {"text", "caption", "photo", "audio", "url", "callback_query_id", "parse_mode"} | {
-    "name", "description", "short_description", "language_code",
+    "voice", "file_id", "title", "name", "description", "short_description", "language_code",
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import (
     TelegramBadRequest,
     TelegramForbiddenError,
+    TelegramMigrateToChat,
     TelegramRetryAfter,
     TelegramUnauthorizedError,
 )
@@ -21,10 +22,11 @@ from aiogram.types import (
     InlineKeyboardMarkup,
     InputMediaAudio,
     InputMediaPhoto,
+    ReplyParameters,
 )
 
 from tests.standins.referee import objections
-from tests.standins.telegram import Call, TelegramStandIn
+from tests.standins.telegram import ANONYMOUS, Call, TelegramStandIn
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -163,3 +165,93 @@ def test_the_referee_objects_to_what_is_not_in_the_api() -> None:
         "result": {"message_id": 1, "date": 1, "chat": {"id": 1, "type": "private"}, "sound": 0},
     }
     assert objections(call) == ["sendMessage has no silent", "sendMessage answers result.sound"]
+
+
+async def test_a_forum_as_aiogram_reads_it(server: TelegramStandIn, bot: Bot) -> None:
+    group = server.group(forum=True)
+    member = server.member(group, 7001)
+    topic = await bot.create_forum_topic(group.id, "тих орех")
+    thread = topic.message_thread_id
+    sent = await bot.send_message(
+        group.id, "тя", message_thread_id=thread, reply_markup=keyboard("claim:", "Поеми")
+    )
+    assert (sent.message_thread_id, sent.is_topic_message) == (thread, True)
+    said = member.says("аз", "тих орех")
+    member.says("в общата", None)
+    member.says("анонимно", "тих орех", sender=ANONYMOUS)
+    member.edits(said, "пак аз")
+    member.presses("Поеми", "тих орех")
+    member.puts_the_bot_in()
+    first, general, hidden, edited, pressed, put_in = await bot.get_updates()
+    assert first.message
+    assert first.message.from_user
+    assert first.message.reply_to_message
+    assert (first.message.from_user.id, first.message.message_thread_id) == (7001, thread)
+    assert first.message.reply_to_message.forum_topic_created  # as for all that answers nothing
+    assert general.message
+    assert general.message.is_topic_message is None
+    assert hidden.message
+    assert hidden.message.sender_chat
+    assert edited.edited_message
+    assert pressed.callback_query
+    assert put_in.my_chat_member
+    reply = await bot.send_message(
+        group.id, "бележка", message_thread_id=thread,
+        reply_parameters=ReplyParameters(message_id=said.id),
+    )  # fmt: skip
+    assert reply.reply_to_message
+    await bot.delete_forum_topic(group.id, thread)
+    assert [shown.words for shown in group.messages.values()] == ["в общата"]
+
+
+async def test_what_the_platform_refuses_in_a_forum(server: TelegramStandIn, bot: Bot) -> None:
+    group, plain = server.group(forum=True), server.group()
+    thread = (await bot.create_forum_topic(group.id, "тих орех")).message_thread_id
+    server.drop_topic(group, thread)
+    reply = ReplyParameters(message_id=5)
+    for call, told in (
+        (bot.send_message(group.id, "а", message_thread_id=thread), "message thread not found"),
+        (bot.send_message(plain.id, "а", message_thread_id=1), "message thread not found"),
+        (bot.send_message(group.id, "а", reply_parameters=reply), "to be replied not found"),
+        (bot.delete_forum_topic(group.id, thread), "TOPIC_ID_INVALID"),
+        (bot.create_forum_topic(plain.id, "а"), "the chat is not a forum"),
+    ):
+        with pytest.raises(TelegramBadRequest, match=told):
+            await call
+    group.rights.clear()
+    with pytest.raises(TelegramBadRequest, match="not enough rights"):
+        await bot.create_forum_topic(group.id, "а")
+    group.open = False
+    with pytest.raises(TelegramForbiddenError, match="kicked"):
+        await bot.send_message(group.id, "а")
+
+
+async def test_a_group_that_gets_a_newer_id(server: TelegramStandIn, bot: Bot) -> None:
+    old = server.group(forum=True)
+    thread = (await bot.create_forum_topic(old.id, "тих орех")).message_thread_id
+    new = server.migrate(old)
+    with pytest.raises(TelegramMigrateToChat) as raised:
+        await bot.send_message(old.id, "а", message_thread_id=thread)
+    assert raised.value.migrate_to_chat_id == new.id
+    told, beside = await bot.get_updates()
+    assert told.message
+    assert beside.message
+    assert told.message.migrate_to_chat_id == new.id
+    assert beside.message.migrate_from_chat_id == old.id
+    await bot.send_message(new.id, "а", message_thread_id=thread)
+
+
+async def test_two_bots_under_one_address_share_nothing(server: TelegramStandIn, bot: Bot) -> None:
+    beside = TelegramStandIn(token="5550001:AAE-another")
+    server.stands_beside(beside)
+    session = AiohttpSession(api=TelegramAPIServer.from_base(server.api))
+    other = Bot(beside.token, session=session)
+    hers, theirs = server.woman(), beside.woman()
+    hers.types("едно")
+    theirs.types("друго")
+    (mine,), (its,) = await bot.get_updates(), await other.get_updates()
+    assert mine.message
+    assert its.message
+    assert (mine.message.text, its.message.text) == ("едно", "друго")
+    assert not [call for call in server.calls if call in beside.calls]
+    await session.close()

@@ -110,6 +110,8 @@ class ViberStandIn:
         self.calls: list[tuple[str, Json]] = []
         self.refusals: list[tuple[str, int, str]] = []  # (method, status, why), faults apart
         self.callbacks: list[Callback] = []
+        self.media: dict[str, bytes | str] = {}  # what women sent, by name; a str redirects to it
+        self.downloads: list[str] = []
         self.faults: list[Fault] = []
         self.women: dict[str, ViberWoman] = {}
         self._next_token = 5_741_311_803_571_721_087
@@ -121,6 +123,7 @@ class ViberStandIn:
     async def start(self) -> None:
         app = web.Application()
         app.router.add_route("*", "/pa/{method}", self._serve)
+        app.router.add_get("/media/{name}", self._download)
         self._stopping.clear()
         self._session = aiohttp.ClientSession()
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -153,6 +156,19 @@ class ViberStandIn:
     def fail(self, *faults: Fault) -> None:
         for fault in faults:
             self.faults.extend([fault] * fault.times)
+
+    def upload(self, content: bytes | str, suffix: str = ".jpg") -> str:
+        """The address under which Viber keeps what a woman sent."""
+        name = f"{len(self.media)}{suffix}"
+        self.media[name] = content
+        return f"{self.api}/media/{name}"
+
+    async def fetch(self, url: str) -> bytes:
+        """What the bot offers there, as Viber fetches it for her."""
+        assert self._session, "the stand-in is not started"
+        async with self._session.get(url) as answer:
+            assert answer.status == 200, answer.status
+            return await answer.read()
 
     def called(self, method: str) -> list[Json]:
         return [body for name, body in self.calls if name == method]
@@ -292,6 +308,19 @@ class ViberStandIn:
         if kind == "drip":
             return await _drip(request, answer)
         return web.json_response(answer)
+
+    async def _download(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        self.downloads.append(name)
+        fault = self._fault("download")
+        if fault and fault.kind == "html":
+            return web.Response(status=fault.status, text="<html>", content_type="text/html")
+        if fault:
+            _drop(request)
+        content = self.media.get(name)
+        if isinstance(content, str):
+            return web.Response(status=302, headers={"Location": content})
+        return web.Response(status=404) if content is None else web.Response(body=content)
 
     def _fault(self, method: str) -> Fault | None:
         for fault in self.faults:

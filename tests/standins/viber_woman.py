@@ -157,6 +157,16 @@ class ViberWoman:
         content = _SENT[kind] | ({"text": caption} if caption else {}) | changed
         return self._says({"type": kind} | content)
 
+    def sends_photo(self, content: bytes, **other: Any) -> asyncio.Task[Callback]:
+        """A photo that Viber keeps for the bot to fetch. Voice messages it brings to no bot."""
+        told = {"media": self._server.upload(content), "size": len(content)}
+        return self.sends("picture", **(told | other))
+
+    async def hears(self, shown: Shown) -> bytes:
+        """The sound of a file, once she taps it."""
+        assert shown.media, "there is nothing to hear"
+        return await self._server.fetch(shown.media)
+
     def taps(self, label: str) -> asyncio.Task[Callback] | None:
         """Tap a button of the keyboard that is shown. None: the bot is told nothing of it."""
         button = self._button(label)

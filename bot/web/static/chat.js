@@ -4,6 +4,8 @@
 
   const IDLE = 10 * 60 * 1000;
   const PATIENCE = 14 * 1000;
+  const UPLOAD = 3 * 60 * 1000;
+  const RECORD = 5 * 60 * 1000;
   const SHIFT = 5 * 1000;
   const body = document.body;
   const main = document.getElementById('main');
@@ -35,6 +37,8 @@
     document.documentElement.lang = screen.lang;
     silence();
     if (on('case') && !on('cover')) openStream(); else closeStream();
+    if (byId('record')) byId('record').hidden = !canRecord;
+    keepVoices(main);
     fit();
   }
 
@@ -55,6 +59,7 @@
     } else if (screen.dataset.case !== '1') {
       newest = 0;
     }
+    keepMedium(fresh.content);
     main.replaceChildren(fresh.content);
     ready();
     const field = byId('text');
@@ -88,13 +93,13 @@
 
   // --- asking -----------------------------------------------------------------------------
 
-  async function ask(method, fields) {
+  async function ask(method, fields, patience) {
     const control = new AbortController();
-    const timer = setTimeout(() => control.abort(), PATIENCE);
+    const timer = setTimeout(() => control.abort(), patience || PATIENCE);
     try {
       const answer = await fetch('/', {
         method: method,
-        body: fields && new URLSearchParams(fields),
+        body: fields instanceof FormData ? fields : fields && new URLSearchParams(fields),
         headers: { 'X-Requested-With': 'fetch' },
         cache: 'no-store',
         signal: control.signal,
@@ -158,7 +163,7 @@
 
   // --- messages ---------------------------------------------------------------------------
 
-  function item(kind, text, author, lang) {
+  function item(kind, text, author, lang, voice) {
     const line = document.createElement('li');
     line.className = kind;
     if (lang) line.lang = lang;
@@ -168,6 +173,12 @@
       part.split('\n').forEach((row) => paragraph.append(...phone(row)));
       if (paragraph.lastChild && paragraph.lastChild.nodeType === 3) paragraph.lastChild.data = paragraph.lastChild.data.trimEnd();
     });
+    if (voice && voice.length) {
+      const player = Object.assign(document.createElement('audio'), { controls: true, preload: 'none' });
+      player.setAttribute('controlslist', 'nodownload');
+      voice.forEach((one) => player.appendChild(Object.assign(document.createElement('source'), one)));
+      line.appendChild(player);
+    }
     return line;
   }
 
@@ -201,9 +212,10 @@
     if (!log || on('cover')) return;
     const known = message.n && log.querySelector('[data-n="' + Number(message.n) + '"]');
     if (!known) {
-      const line = item('theirs', message.text, message.author, message.lang);
+      const line = item('theirs', message.text, message.author, message.lang, message.voice);
       if (message.n) line.dataset.n = message.n;
       put(line);
+      keepVoices(line);
     }
     read();
   }
@@ -236,7 +248,7 @@
       if (wiped.all) return cover();
       wiped.n.forEach((n) => {
         const line = main.querySelector('[data-n="' + (Number(n) || 0) + '"]');
-        if (line) line.remove();
+        if (line) { hush(line); line.remove(); }
       });
     });
   }
@@ -247,12 +259,118 @@
     body.classList.remove('live');
   }
 
+  // --- photos and voice -------------------------------------------------------------------
+
+  const canRecord = !!(window.MediaRecorder && navigator.mediaDevices && navigator.mediaDevices.getUserMedia);
+  let recorder = null;
+
+  // The server keeps a voice for minutes: the page fetches it at once, and forgets it with itself.
+  function keepVoices(part) {
+    part.querySelectorAll('audio:not([src]):not([data-kept])').forEach(async (player) => {
+      player.dataset.kept = '';
+      const sources = Array.from(player.querySelectorAll('source'));
+      const source = sources.find((one) => player.canPlayType(one.type)) || sources[0];
+      player.setAttribute('aria-label', player.parentElement.querySelector('p').innerText);
+      try {
+        const answer = await fetch(source.src, { cache: 'no-store' });
+        if (answer.ok) player.src = URL.createObjectURL(await answer.blob());
+      } catch (error) { return; } // it can still be played from where it lies
+      if (!player.isConnected) hush(player.parentElement);
+    });
+  }
+
+  function hush(part) {
+    part.querySelectorAll('audio').forEach((player) => {
+      player.pause();
+      if (player.src) URL.revokeObjectURL(player.src);
+    });
+  }
+
+  function keepMedium(fresh) {
+    const was = byId('media');
+    const form = fresh.getElementById('media');
+    if (!was || !form) return dropRecording();
+    was.elements.at.value = form.elements.at.value;
+    form.replaceWith(was);
+  }
+
+  async function give(form) {
+    const file = form.elements.medium.files[0];
+    if (!file || form.dataset.sending) return;
+    if (file.size > Number(form.dataset.most)) return trouble(true, words.large);
+    const mine = ++turn;
+    form.dataset.sending = '1';
+    trouble(false);
+    body.classList.add('busy');
+    const given = new FormData(form);
+    given.set('seen', String(newest));
+    if (stream && stream.readyState === 1) given.set('live', '1');
+    given.set('medium', file, '1'); // its name stays here
+    try {
+      const answer = await ask('POST', given, UPLOAD);
+      if (leaving) return;
+      if (answer.leave) return leave();
+      if (answer.status >= 400) return trouble(true, answer.status === 413 ? words.large : words.unsent);
+      form.reset();
+      form.elements.once.value = once();
+      if (answer.status === 204) said(file.type.startsWith('image/') ? words.photo : words.voice);
+      else if (mine === turn) swap(answer.html);
+    } catch (error) {
+      if (!leaving) trouble(true, words.unsent);
+    } finally {
+      delete form.dataset.sending;
+      if (mine === turn) body.classList.remove('busy');
+    }
+  }
+
+  async function record() {
+    if (recorder) return recorder.stop();
+    let microphone;
+    try {
+      microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
+    } catch (error) {
+      return trouble(true, words.deaf);
+    }
+    const quiet = () => microphone.getTracks().forEach((track) => track.stop());
+    if (leaving || recorder || !byId('media')) return quiet();
+    const mine = recorder = new MediaRecorder(microphone);
+    const parts = [];
+    const timer = setTimeout(() => mine.stop(), RECORD);
+    mine.ondataavailable = (event) => parts.push(event.data);
+    mine.onstop = () => {
+      clearTimeout(timer);
+      quiet();
+      if (recorder !== mine) return; // dropped
+      recorder = null;
+      showRecording();
+      const list = new DataTransfer();
+      list.items.add(new File(parts, '1', { type: mine.mimeType.split(';')[0] }));
+      byId('medium').files = list.files;
+    };
+    mine.start();
+    showRecording();
+  }
+
+  function dropRecording() {
+    const mine = recorder;
+    recorder = null;
+    if (mine && mine.state !== 'inactive') mine.stop();
+  }
+
+  function showRecording() {
+    const button = byId('record');
+    button.setAttribute('aria-pressed', recorder ? 'true' : 'false');
+    button.lastElementChild.textContent = recorder ? words.recorded : words.record;
+  }
+
   // --- covering and leaving ---------------------------------------------------------------
 
   function wipe() {
     turn++;
     newest = 0;
     silence();
+    hush(main);
+    dropRecording();
     closeStream();
     status.textContent = '';
     body.classList.remove('busy');
@@ -294,6 +412,7 @@
     if (document.hidden) {
       hiddenSince = Date.now();
       silence();
+      main.querySelectorAll('audio').forEach((player) => player.pause());
     } else if (Date.now() - hiddenSince > IDLE || Date.now() - touched > IDLE) {
       touched = Date.now();
       cover();
@@ -394,6 +513,8 @@
     if (!button) return;
     if (button === listen) {
       if (listen.getAttribute('aria-pressed') === 'true') silence(); else speak();
+    } else if (button.id === 'record') {
+      record();
     } else if (button.hasAttribute('data-leave')) {
       event.preventDefault();
       leave(button);
@@ -407,9 +528,9 @@
   });
 
   document.addEventListener('submit', (event) => {
-    if (event.target.id !== 'write') return;
+    if (event.target.id !== 'write' && event.target.id !== 'media') return;
     event.preventDefault();
-    send(event.target);
+    if (event.target.id === 'media') give(event.target); else send(event.target);
   });
 
   document.addEventListener('input', (event) => { if (event.target.id === 'text') fit(); });

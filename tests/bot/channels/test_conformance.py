@@ -14,6 +14,7 @@ import io
 import json
 import logging
 import re
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -24,7 +25,9 @@ from typing import Any, Protocol
 import aiohttp
 import pytest
 
+from bot import media
 from bot.channels.base import (
+    MAX_MEDIUM,
     Channel,
     Gone,
     Incoming,
@@ -38,6 +41,7 @@ from bot.channels.base import (
 from bot.channels.console import ADDRESS, RULE, ConsoleChannel
 from dialogs import payload
 from dialogs.model import MediaKind, Position, Sent, Started, Tapped, Typed
+from tests import sounds
 from tests.bot.channels.telegram_line import (
     MARKS,
     Clock,
@@ -88,6 +92,10 @@ class Harness(Protocol):
 
     async def opens(self, code: str) -> None: ...
 
+    async def hears(self) -> list[bytes]:
+        """The voices that stand before her, each as it sounds."""
+        ...
+
 
 class Console:
     """The terminal's two streams."""
@@ -134,6 +142,9 @@ class Console:
     async def opens(self, code: str) -> None:
         await self.types(f"/start {code}")
 
+    async def hears(self) -> list[bytes]:
+        return []
+
 
 class Telegram:
     """A chat in the stand-in of the Bot API."""
@@ -179,6 +190,9 @@ class Telegram:
 
     async def opens(self, code: str) -> None:
         self.woman.starts(code)
+
+    async def hears(self) -> list[bytes]:
+        return [self.woman.hears(shown) for shown in self.woman.bot_messages if shown.voice]
 
 
 class WebLine(RecordingIntake):
@@ -243,6 +257,7 @@ class Web:
         self.channel = self.world.channel
         self.window: Screen | None = None
         self.messages: dict[int, str] = {}
+        self.voices: dict[int, list[dict[str, str]]] = {}
         self.fences: set[str] = set()
 
     @asynccontextmanager
@@ -282,6 +297,7 @@ class Web:
                 }
             case _:
                 self.messages[data["n"]] = f"{data['author']} {data['text']}".strip()
+                self.voices[data["n"]] = data["voice"]
                 await self.page.post(f"{self.url}seen", data={"n": str(data["n"])})
 
     async def _up_to_date(self) -> None:
@@ -311,6 +327,17 @@ class Web:
     async def opens(self, code: str) -> None:
         async with self.page.get(f"{self.url}?start={code}") as answer:
             await answer.read()
+
+    async def hears(self) -> list[bytes]:
+        await self._up_to_date()
+        return [await self._plays(self.voices[n]) for n in self.messages if self.voices[n]]
+
+    async def _plays(self, sources: list[dict[str, str]]) -> bytes:
+        """As a browser that plays the first of them."""
+        async with self.page.get(f"{self.url.rstrip('/')}{sources[0]['src']}") as answer:
+            assert answer.status == 200
+            assert answer.headers["Cache-Control"] == "no-store"
+            return await answer.read()
 
     async def _post(self, **form: str) -> None:
         headers = {"X-Requested-With": "fetch"}
@@ -350,6 +377,10 @@ class Viber:
 
     async def opens(self, code: str) -> None:
         self.woman.opens(code)
+
+    async def hears(self) -> list[bytes]:
+        files = [shown for shown in self.woman.bot_messages if shown.type == "file"]
+        return [await self.woman.hears(shown) for shown in files]
 
 
 CHANNELS: dict[str, Callable[[], Any]] = {
@@ -421,6 +452,43 @@ async def test_a_message_of_her_case_stands_below_with_its_author(her: Harness) 
     first = her.channel.limits.silent
     told = r"Консултант:?\s+Тук съм\." if first else r"Тук съм\.\s+— Консултант"
     assert re.fullmatch(told, message)
+
+
+async def test_a_voice_arrives_as_the_channel_can_play_it_and_goes_with_its_message(
+    her: Harness,
+) -> None:
+    """The terminal says so in words; where nothing can be removed, the chat keeps it."""
+    await show(her, screen("Случай"))
+    ogg = await media.voice(sounds.voice())
+    spoken = said("Гласово съобщение.", number=1, author="Консултант", voice=ogg)
+    handle = await show(her, spoken)
+    heard = await her.hears()
+    if isinstance(her, Console):
+        assert heard == []
+        assert (await her.screen())[1] == "Консултант Гласово съобщение."
+    else:
+        assert [sounds.stream(each) for each in heard] == [
+            "mp3,48000,1" if her.channel.limits.lasting else "opus,48000,1"
+        ]
+        assert 0.9 < sounds.seconds(heard[0]) < 1.2
+    await her.channel.remove(her.address, [handle])
+    assert await her.hears() == (heard if her.channel.limits.lasting else [])
+    assert len(await her.screen()) == (2 if her.channel.limits.lasting else 1)
+
+
+async def test_a_voice_carries_the_buttons_of_a_message(her: Harness) -> None:
+    button = OutgoingButton("Приключи", "bg:case_end")
+    ogg = await media.voice(sounds.voice())
+    await show(her, screen("Случай", choices=()))
+    await show(her, said("Гласово съобщение.", number=1, choices=(button,), voice=ogg))
+    standing = [*await her.labels(), *labels_below(her)]
+    assert ("Приключи" in standing) is isinstance(her, Telegram | Viber)
+
+
+def labels_below(her: Harness) -> list[str]:
+    """What can be tapped under the newest message, where messages carry buttons."""
+    newest = her.woman.bot_messages[-1] if isinstance(her, Telegram) else None
+    return [button["text"] for row in newest.buttons for button in row] if newest else []
 
 
 async def test_what_is_removed_is_gone_and_twice_is_no_error(her: Harness) -> None:
@@ -585,6 +653,52 @@ async def test_a_medium_arrives_as_its_kind_alone(
         [got] = await her.intake.receives(1)
         assert got.event == Sent(event)
         assert "това съм аз" not in repr(got)
+        assert (got.fetch is not None) is (event in (MediaKind.PHOTO, MediaKind.VOICE))
+
+
+@pytest.mark.parametrize("channel", [Telegram, Viber])
+async def test_a_photo_is_brought_when_it_is_wanted_and_not_before(
+    channel: Any, tmp_path: Path
+) -> None:
+    async with channel().open(tmp_path) as her:
+        raw = sounds.photo()
+        her.woman.sends_photo(raw)
+        [got] = await her.intake.receives(1)
+        assert her.server.downloads == []
+        assert got.fetch is not None
+        assert await got.fetch() == raw
+        assert len(her.server.downloads) == 1
+
+
+@pytest.mark.parametrize("channel", [Telegram, Viber])
+@pytest.mark.parametrize(
+    ("kind", "verdict"), [("html", Refused), ("drop_before", Unknown)], ids=["gone", "lost"]
+)
+async def test_a_photo_that_cannot_be_brought_is_a_verdict_without_its_address(
+    channel: Any, kind: str, verdict: type[SendError], tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    caplog.set_level(logging.DEBUG)
+    fault = Fault if channel is Telegram else viber.Fault
+    async with channel().open(tmp_path) as her:
+        her.woman.sends_photo(sounds.photo())
+        [got] = await her.intake.receives(1)
+        again = fault(kind, "download", status=404)
+        her.server.fail(again, again)  # a file is asked for twice where a connection breaks
+        with pytest.raises(verdict) as refusal:
+            await got.fetch()
+        told = "".join(traceback.format_exception(refusal.value)) + caplog.text + repr(got)
+        for trace in (TOKEN, viber.TOKEN, her.server.api):
+            assert trace not in told
+
+
+@pytest.mark.parametrize("channel", [Telegram, Viber])
+async def test_what_is_too_large_is_not_read_to_its_end(channel: Any, tmp_path: Path) -> None:
+    async with channel().open(tmp_path) as her:
+        her.woman.sends_photo(sounds.photo() + bytes(MAX_MEDIUM))
+        [got] = await her.intake.receives(1)
+        with pytest.raises(Refused):
+            await got.fetch()
 
 
 @pytest.mark.parametrize("channel", [Telegram, Viber, Web])

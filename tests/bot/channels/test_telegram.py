@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.channels.base import Incoming, Unauthorised
+from bot import media
+from bot.channels.base import MAX_MEDIUM, Incoming, Outgoing, Refused, Unauthorised
+from bot.channels.updates import file_of
 from dialogs.model import MediaKind, Position, Sent, Started, Tapped, Typed
+from tests import sounds
 from tests.bot.channels.telegram_line import (
+    MARKS,
     Line,
     RecordingIntake,
     eventually,
     new_channel,
+    said,
     screen,
 )  # fmt: skip
 from tests.standins.telegram import ApiError, Fault
@@ -152,7 +159,7 @@ async def test_text_mention_and_forwarded_message_keep_no_origin(line: Line) -> 
     [
         ("photo", MediaKind.PHOTO),
         ("voice", MediaKind.VOICE),
-        ("video_note", MediaKind.VOICE),
+        ("video_note", MediaKind.OTHER),
         ("audio", MediaKind.VOICE),
         ("contact", MediaKind.CONTACT),
         ("location", MediaKind.LOCATION),
@@ -538,3 +545,140 @@ async def test_no_network_for_long_drains_in_order(line: Line) -> None:
     await line.server.start()
     got = await line.intake.receives(5, 8)
     assert [i.event for i in got] == [Typed(str(n)) for n in range(5)]
+
+
+# --- photos and voices
+
+
+async def spoken(**other: Any) -> Outgoing:
+    ogg = await media.voice(sounds.voice())
+    return said("Гласово съобщение.", author="Консултант", voice=ogg, **other)
+
+
+async def test_a_voice_is_a_voice_message_that_names_who_speaks(line: Line) -> None:
+    woman = line.server.woman()
+    await line.channel.show(str(woman.id), await spoken(), None)
+    [shown] = woman.bot_messages
+    assert (shown.caption, shown.text, shown.photo) == ("Консултант", None, None)
+    assert shown.voice is not None
+    assert shown.protected
+    assert shown.silent
+    assert [button["text"] for row in shown.buttons for button in row] == [m.label for m in MARKS]
+
+
+@pytest.mark.parametrize(
+    "why",
+    [None, "VOICE_MESSAGES_FORBIDDEN", "user restricted receiving of voice messages"],
+    ids=["as the stand-in says", "by its name", "in words"],
+)
+async def test_who_lets_nobody_send_her_voices_gets_it_as_music_without_a_name(
+    line: Line, why: str | None
+) -> None:
+    woman = line.server.woman()
+    if why is None:
+        woman._chat.takes_voice = False
+    else:
+        error = ApiError(400, f"Bad Request: {why}")
+        line.server.fail(Fault("refuse", "sendVoice", error=error))
+    number = await line.channel.show(str(woman.id), await spoken(), None)
+    [shown] = woman.bot_messages
+    assert number == str(shown.id)
+    assert sounds.stream(woman.hears(shown)) == "mp3,48000,1"
+    assert (shown.caption, shown.title) == ("Консултант", "Гласово съобщение.")
+    assert shown.protected
+    assert shown.buttons
+    [call] = line.server.called("sendAudio")
+    assert "performer" not in call.params
+    await line.channel.remove(str(woman.id), [number])
+    assert woman.bot_messages == []
+
+
+async def test_without_tools_a_voice_that_she_lets_nobody_send_is_refused(
+    line: Line, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    woman = line.server.woman()
+    woman._chat.takes_voice = False
+    message = await spoken()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Refused):
+        await line.channel.show(str(woman.id), message, None)
+    assert woman.bot_messages == []
+
+
+def size(file_id: object, side: int, **other: Any) -> dict[str, Any]:
+    return {"file_id": file_id, "file_unique_id": "u", "width": side, "height": side} | other
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [
+        ({"photo": [size("a", 90), size("b", 1280), size("c", 320)]}, "b"),
+        ({"photo": [size("a", 90), size("b", 1280, file_size=MAX_MEDIUM + 1)]}, "a"),
+        ({"photo": [size("a", 1280, file_size=MAX_MEDIUM)]}, "a"),
+        ({"photo": [size("a", 90, file_size=MAX_MEDIUM + 1)]}, None),
+        ({"photo": [size(7, 90), "x", None]}, None),
+        ({"photo": []}, None),
+        ({"photo": "a"}, None),
+        ({"voice": {"file_id": "v", "duration": 3}}, "v"),
+        ({"audio": {"file_id": "m", "file_name": "Мария Иванова.mp3"}}, "m"),
+        ({"voice": {"file_id": "v", "file_size": MAX_MEDIUM + 1}}, None),
+        ({"voice": {"file_id": "v", "file_size": True}}, None),
+        ({"voice": None}, None),
+    ],
+)
+def test_the_largest_photo_that_may_be_fetched_is_chosen(
+    told: dict[str, Any], wanted: str | None
+) -> None:
+    assert file_of(told) == wanted
+
+
+async def test_the_largest_size_of_a_photo_is_fetched_by_a_token_that_nobody_sees(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw = sounds.photo()
+    caplog.set_level(logging.DEBUG)
+    await line.opens()
+    line.server.woman().sends_photo(raw)
+    [got] = await line.intake.receives()
+    assert got.fetch is not None
+    assert await got.fetch() == raw
+    assert line.server.token not in caplog.text + repr(got)
+
+
+@pytest.mark.parametrize(
+    "place", ["/var/lib/phen/key", "../../etc/passwd", "https://evil.example/x", "a?b", "", None, 7]
+)
+async def test_a_place_that_is_none_of_telegrams_is_not_asked(line: Line, place: object) -> None:
+    await line.opens()
+    line.server.woman().sends_photo(sounds.photo())
+    [got] = await line.intake.receives()
+    assert got.fetch is not None
+    line.server._do_get_file = lambda *_: {"file_id": "x", "file_path": place}
+    with pytest.raises(Refused):
+        await got.fetch()
+    assert line.server.downloads == []
+    line.server.calls.clear()  # the referee knows no such file
+
+
+async def test_what_telegram_will_not_give_us_is_refused(line: Line) -> None:
+    await line.opens()
+    woman = line.server.woman()
+    woman.sends_photo(bytes(9))
+    [got] = await line.intake.receives()
+    assert got.fetch is not None
+    line.server.fail(
+        Fault("refuse", "getFile", error=ApiError(400, "Bad Request: file is too big"))
+    )
+    with pytest.raises(Refused):
+        await got.fetch()
+
+
+async def test_each_photo_of_an_album_comes_for_itself(line: Line) -> None:
+    await line.opens()
+    woman = line.server.woman()
+    photos = [sounds.photo(size=(side, 40)) for side in (50, 60)]
+    for photo in photos:
+        woman.sends_photo(photo, media_group_id="13")
+    got = await line.intake.receives(2)
+    assert [await each.fetch() for each in got if each.fetch] == photos
+    assert len({each.key for each in got}) == 2

@@ -6,8 +6,10 @@ import asyncio
 import json
 import logging
 import re
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -15,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot import media
 from bot.channels import viber as viber_of
 from bot.channels import viber_api
 from bot.channels.base import (
@@ -33,7 +36,12 @@ from bot.channels.base import (
 from bot.channels.http import Answer
 from bot.channels.pace import Rates
 from bot.channels.viber import LIMITS, ViberChannel, unformatted
-from bot.channels.viber_api import WebhookMissing, verdict
+from bot.channels.viber_api import Notes, ViberApi, WebhookMissing, verdict
+from bot.links import LENT_MINUTES
+from bot.privacy.redact import EventLog
+from dialogs import payload
+from dialogs.model import Position
+from tests import sounds
 from tests.bot.channels.telegram_line import MARKS, eventually, said, screen
 from tests.bot.channels.viber_line import NAMES, ViberLine, cover, door, on_phone, stamped, taken
 from tests.bot.web.fakes import NOW
@@ -495,6 +503,106 @@ async def test_a_voice_comes_before_its_text_as_a_file_that_says_nothing(
     assert "keyboard" not in clip
     assert handle == str(woman.bot_messages[-1].token)
     assert clip["sender"] == {"name": "Дом и здраве"}
+
+
+async def test_a_consultants_voice_is_one_file_with_the_keyboard_that_we_keep_for_minutes(
+    viber: ViberLine,
+) -> None:
+    woman = reader(viber)
+    voice = await media.voice(sounds.voice())
+    place = Position("bg", "case")
+    message = said("Гласово съобщение.", author="Мария", voice=voice, position=place)
+    handle = await viber.shows(woman, message)
+    [clip] = viber.sent()
+    assert (clip["type"], clip["file_name"]) == ("file", "1.mp3")
+    assert re.fullmatch(rf"{viber.url}/m/[0-9a-f]{{32}}\.mp3", clip["media"])
+    assert "Мария" not in json.dumps(clip, ensure_ascii=False)
+    assert payload.unpack(clip["tracking_data"]) == place
+    assert [button for button in woman.buttons if button] == [mark.label for mark in MARKS]
+    assert handle == str(woman.bot_messages[-1].token)
+    status, body, kind = await fetched(clip["media"])
+    assert (status, len(body), kind) == (200, clip["size"], "audio/mpeg")
+    assert sounds.stream(body) == "mp3,48000,1"
+    viber.clock.time += timedelta(minutes=LENT_MINUTES)
+    assert (await fetched(clip["media"]))[0] == 404
+
+
+async def test_without_tools_a_consultants_voice_is_refused(
+    viber: ViberLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    message = said("Гласово съобщение.", voice=await media.voice(sounds.voice()))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Refused):
+        await viber.shows(reader(viber), message)
+    assert viber.sent() == []
+
+
+# --- what she sends
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[ViberApi]:
+    """As it is in earnest, with no server that stands in for Viber's."""
+    api = ViberApi(TOKEN, "https://chatapi.viber.com", Notes(EventLog("viber")))
+    yield api
+    await api.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://dl-media.viber.com/10/media/2/short/any/sig/image/0x0/7b2f.jpg",
+        "https://viber.com/a.jpg",
+        "https://media-direct.cdn.viber.com:443/download_photo?dlid=1",
+        "https://chatapi.viber.com/a.jpg",
+    ],
+)
+def test_a_photo_may_lie_at_viber(api: ViberApi, url: str) -> None:
+    assert api._is_vibers(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://dl-media.viber.com/a.jpg", "https://viber.com.evil.example/a.jpg",
+        "https://evilviber.com/a.jpg", "https://127.0.0.1/a.jpg", "http://127.0.0.1:8080/desk",
+        "https://169.254.169.254/latest/meta-data", "https://[::1]/a.jpg", "https://localhost/",
+        "https://dl-media.viber.com:8443/a.jpg", "https://viber.com@127.0.0.1/a.jpg",
+        "https://me:word@dl-media.viber.com/a.jpg", "file:///etc/passwd", "//viber.com/a.jpg",
+        "https://[viber.com/a.jpg", "https://viber.com:99999/a.jpg", "a.jpg", "",
+        "https://127.0.0.1#.viber.com/", "https://127.0.0.1\\.viber.com/",
+    ],
+)  # fmt: skip
+async def test_nothing_is_fetched_from_anywhere_else(api: ViberApi, url: str) -> None:
+    with pytest.raises(Refused):
+        await api.fetch(url)
+
+
+async def test_no_address_of_a_callback_leads_to_a_server_beside_us(viber: ViberLine) -> None:
+    woman = viber.server.woman()
+    await woman.sends_photo(b"", media=f"{viber.url}/m/anything.png")
+    [got] = await viber.intake.receives()
+    assert got.fetch is not None
+    with pytest.raises(Refused):
+        await got.fetch()
+
+
+async def test_viber_may_lead_on_to_itself_and_to_nobody_else(viber: ViberLine) -> None:
+    woman, photo = viber.server.woman(), sounds.photo()
+    there = viber.server.upload(photo)
+    elsewhere = f"{viber.url}/healthz"
+    circle = viber.server.upload("/media/2.jpg")
+    viber.server.media["2.jpg"] = circle
+    leads = (there, elsewhere, circle)
+    for lead in leads:
+        await woman.sends_photo(b"", media=viber.server.upload(lead))
+    first, *others = await viber.intake.receives(len(leads))
+    assert first.fetch is not None
+    assert await first.fetch() == photo
+    for other in others:
+        assert other.fetch is not None
+        with pytest.raises(Refused):
+            await other.fetch()
 
 
 async def test_a_voice_that_is_not_there_is_no_error(viber: ViberLine) -> None:
