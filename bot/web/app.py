@@ -27,7 +27,10 @@ from dialogs.model import SOURCE_LANGUAGE, Content
 
 if TYPE_CHECKING:
     from bot.desk.accounts import Accounts
+    from bot.desk.bells import Bells
     from bot.desk.service import Desk
+    from bot.desk.team import Team
+    from bot.stop import StopSwitch
     from bot.storage.store import Store
     from bot.texts import Texts
 
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 class WebParts:
     """All that the web's rooms are made of.
 
+    `bells` is None where the desk has no bot of its own: then only an open page rings.
     `health` names each part and says whether it works; `counts` are the figures of `/metrics`.
     In the demo only: `demo_login` gives a session of its consultant, `demo_hint` the logins
     with the codes that count at a time.
@@ -47,6 +51,8 @@ class WebParts:
     intake: WebIntake
     desk: Desk
     accounts: Accounts
+    team: Team
+    stop: StopSwitch
     store: Store
     changes: Changes
     now: Callable[[], datetime]
@@ -54,6 +60,7 @@ class WebParts:
     health: Callable[[], Awaitable[Mapping[str, bool]]]
     webhooks: Mapping[str, Webhook] = field(default_factory=dict)
     counts: Callable[[], Awaitable[Mapping[str, int]]] | None = None
+    bells: Bells | None = None
     public_url: str = ""
     demo: bool = False
     demo_login: Callable[[], Awaitable[str]] | None = None

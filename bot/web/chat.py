@@ -21,7 +21,7 @@ from starlette.routing import BaseRoute, Route
 
 from bot import media
 from bot.channels.base import MAX_MEDIUM, Fetch, Incoming, Outgoing, OutgoingButton
-from bot.channels.web import NAME, WINDOW, Answer, NotAnswered, Signal, Wipe
+from bot.channels.web import NAME, WINDOW, Answer, Correction, NotAnswered, Signal, Wipe
 from bot.channels.words import is_code
 from bot.links import PAGE
 from bot.web import forms, view
@@ -403,7 +403,10 @@ class Chat:
     def _as_event(self, signal: Signal) -> str:
         match signal:
             case Wipe(handles=handles):
-                kind, data = "wipe", {"all": WINDOW in handles, "n": list(handles)}
+                kind = "wipe"
+                data: dict[str, object] = {"all": WINDOW in handles, "n": list(handles)}
+            case Correction(message=message):
+                kind, data = "correct", _message_data(message, self._sources(message))
             case Outgoing(cover=True):
                 kind, data = "cover", {}
             case Outgoing(window=True) as window:
@@ -416,14 +419,18 @@ class Chat:
         return f"event: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
-def _message_event(message: Outgoing, voice: Sequence[view.Source]) -> str:
-    data = {
+def _message_data(message: Outgoing, voice: Sequence[view.Source]) -> dict[str, object]:
+    return {
         "n": message.number,
         "text": message.text,
         "author": message.author or "",
         "lang": message.language,
         "voice": [asdict(source) for source in voice],
     }
+
+
+def _message_event(message: Outgoing, voice: Sequence[view.Source]) -> str:
+    data = _message_data(message, voice)
     number = "" if message.number is None else f"id: {message.number}\n"
     return f"{number}data: {json.dumps(data, ensure_ascii=False)}\n\n"
 

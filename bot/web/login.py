@@ -96,7 +96,13 @@ def page(
 ) -> HTMLResponse:
     """A page of the desk or staff side, in Bulgarian; its words come from the content."""
     return _templates(parts.texts).page(
-        template, SOURCE_LANGUAGE, status, visitor=visitor, key=new_key, **values
+        template,
+        SOURCE_LANGUAGE,
+        status,
+        visitor=visitor,
+        key=new_key,
+        stopped=parts.stop.on,
+        **values,
     )
 
 

@@ -53,7 +53,7 @@ _FAINT = f"""() => {{ {_SEEN}
 _SMALL = f"""(least) => {{ {_SEEN}
   const all = 'button, a[href], input:not([type=hidden]), textarea';
   return Array.from(document.querySelectorAll(all)).filter(seen)
-    .map((el) => [el, el.getBoundingClientRect()])
+    .map((el) => [el, (el.closest('label') || el).getBoundingClientRect()])
     .filter(([, box]) => box.width < least || box.height < least)
     .map(([el, box]) => `${{box.width}}x${{box.height}} ${{el.textContent.trim() || el.id}}`);
 }}"""

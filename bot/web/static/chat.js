@@ -220,6 +220,17 @@
     read();
   }
 
+  function corrected(message) {
+    const log = byId('log');
+    const old = log && log.querySelector('[data-n="' + Number(message.n) + '"]');
+    if (old) {
+      const line = item('theirs', message.text, message.author, message.lang, message.voice);
+      line.dataset.n = message.n;
+      old.replaceWith(line);
+    }
+    seen(Number(message.n)); // where it stands no more there is nothing to correct
+  }
+
   // What stands in the log is read once the page can be seen.
   function read() {
     const log = byId('log');
@@ -229,7 +240,11 @@
     if (!top) return;
     newest = Math.max(newest, top);
     document.querySelectorAll('[name="seen"]').forEach((field) => { field.value = newest; });
-    fetch('/seen', { method: 'POST', body: new URLSearchParams({ n: top }), keepalive: true }).catch(() => {});
+    seen(top);
+  }
+
+  function seen(number) {
+    fetch('/seen', { method: 'POST', body: new URLSearchParams({ n: number }), keepalive: true }).catch(() => {});
   }
 
   function openStream() {
@@ -242,6 +257,7 @@
     stream.addEventListener('window', (event) => {
       if (!body.classList.contains('busy')) swap(JSON.parse(event.data).html);
     });
+    stream.addEventListener('correct', (event) => corrected(JSON.parse(event.data)));
     stream.addEventListener('cover', () => cover());
     stream.addEventListener('wipe', (event) => {
       const wiped = JSON.parse(event.data);

@@ -13,6 +13,7 @@ from bot.desk.service import (
     NoSuchCase,
     NotAllowed,
     NothingToDecide,
+    SentAlready,
     TextTooLong,
 )
 from bot.storage.records import (
@@ -110,6 +111,18 @@ async def test_a_reply_sent_twice_reaches_her_once(centre: Centre) -> None:
     first = await centre.desk.reply(maria, case.id, "Здравей.", "same")
     second = await centre.desk.reply(maria, case.id, "Здравей.", "same")
     assert first.id == second.id
+    assert await centre.send_all() == ["Здравей."]
+
+
+async def test_a_key_that_comes_again_with_other_words_is_refused(centre: Centre) -> None:
+    maria = await centre.person("maria")
+    case = await centre.woman("тих орех")
+    await centre.desk.claim(maria, case.id)
+    await centre.send_all()
+    for write in (centre.desk.reply, centre.desk.note):
+        await write(maria, case.id, "Здравей.", "same")
+        with pytest.raises(SentAlready):
+            await write(maria, case.id, "Здравей. Как си?", "same")
     assert await centre.send_all() == ["Здравей."]
 
 
@@ -244,6 +257,44 @@ async def test_reading_takes_the_unread_mark_away(centre: Centre) -> None:
     assert (await centre.desk.mine(maria))[0].unread == 2
     await centre.desk.looked(maria, case.id)
     assert (await centre.desk.mine(maria))[0].unread == 0
+
+
+async def test_opening_what_was_handed_over_keeps_it_though_nothing_is_unread(
+    centre: Centre,
+) -> None:
+    maria, elena = await centre.person("maria"), await centre.person("elena", alias="Елена")
+    case, mine = await centre.woman("тих орех"), await centre.woman("бял клен", "Ало?")
+    for one in (case, mine):
+        await centre.desk.claim(elena, one.id)
+    await centre.desk.note(elena, case.id, "Две деца.", "k")
+    for one in (mine, case):
+        await centre.desk.transfer(elena, one.id, maria.id)
+    await centre.desk.looked(maria, mine.id)
+    assert [one.alias for one in await centre.desk.mine(maria)] == ["тих орех", "бял клен"]
+    await centre.desk.looked(maria, case.id)
+    assert (await centre.case(case)).passed_at is None
+    assert (await centre.desk.open(maria, case.id)).colleagues == {elena.id: "Елена"}
+
+
+async def test_a_colleague_who_was_removed_has_no_name_any_more(centre: Centre) -> None:
+    maria, elena = await centre.person("maria"), await centre.person("elena")
+    case = await centre.woman("тих орех")
+    await centre.desk.claim(elena, case.id)
+    await centre.desk.note(elena, case.id, "Две деца.", "k")
+    await centre.desk.transfer(elena, case.id, maria.id)
+    await centre.store.remove_staff(elena.id)
+    assert (await centre.desk.open(maria, case.id)).colleagues == {}
+
+
+async def test_the_list_knows_who_is_shut_out(centre: Centre) -> None:
+    maria = await centre.person("maria")
+    for name in ("една", "друга"):
+        await centre.desk.claim(maria, (await centre.woman(name)).id)
+    shut = next(case for case in await centre.desk.mine(maria) if case.alias == "една")
+    await centre.desk.block(maria, shut.id, "hour")
+    assert await centre.desk.blocked(maria) == {shut.id}
+    centre.clock.passes(hours=2)
+    assert await centre.desk.blocked(maria) == set()
 
 
 async def test_every_change_wakes_the_open_desks(centre: Centre) -> None:
