@@ -7,9 +7,10 @@ import contextlib
 import errno
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -24,7 +25,12 @@ from bot.conversation import Conversation
 from bot.delivery import Delivery, remove_old
 from bot.demo import Demo
 from bot.desk.accounts import Accounts
+from bot.desk.bells import Bells
+from bot.desk.forum import Forum
 from bot.desk.service import Desk
+from bot.desk.team import Team
+from bot.desk.telegram import NAME as DESK
+from bot.desk.telegram import DeskBot
 from bot.fills import Fills
 from bot.handover import Handover
 from bot.links import Links
@@ -76,9 +82,13 @@ class Phen:
     delivery: Delivery
     handover: Handover
     desk: Desk
+    desk_bot: DeskBot | None
+    bells: Bells | None
+    forum: Forum | None
     bell: Bell
     stop: StopSwitch
     accounts: Accounts
+    team: Team
     now: Callable[[], datetime]
     failing: set[str] = field(default_factory=set)
 
@@ -91,14 +101,12 @@ class Phen:
         }
 
     async def health(self) -> dict[str, bool]:
-        """What works: the database and each configured channel."""
-        return {
-            "database": await self.store.answers(),
-            **{
-                name: channel.reached and name not in self.failing
-                for name, channel in self.channels.items()
-            },
-        }
+        """What works: the database, each configured channel, and the desk's own bot."""
+        reached = {name: channel.reached for name, channel in self.channels.items()}
+        if self.desk_bot is not None:
+            reached[DESK] = self.desk_bot.reached
+        works = {name: answers and name not in self.failing for name, answers in reached.items()}
+        return {"database": await self.store.answers(), **works}
 
 
 @contextlib.asynccontextmanager
@@ -124,6 +132,8 @@ async def join(
         finally:
             for channel in phen.channels.values():
                 await channel.close()
+            if phen.desk_bot is not None:
+                await phen.desk_bot.close()
     finally:
         await store.close()
 
@@ -171,8 +181,10 @@ def _joined(
         now,
         delivery.wake,
         lambda who, language, words: conversation.nudge(who, language, words),
+        lambda: stop.on,
     )
     stop = StopSwitch(store, lambda: conversation.cover_open())
+    accounts = Accounts(store, vault, now)
     conversation = Conversation(
         content,
         texts,
@@ -185,6 +197,10 @@ def _joined(
         links.page,
         lambda: stop.on,
     )
+    lasting = frozenset(name for name, each in channels.items() if each.limits.lasting)
+    desk = Desk(store, changes, now, delivery.wake, texts, lasting)
+    desk_bot = _desk_bot(settings, now)
+    bells = None if desk_bot is None else Bells(desk_bot, store, vault, texts, now)
     return Phen(
         settings=settings,
         content=content,
@@ -200,10 +216,14 @@ def _joined(
         conversation=conversation,
         delivery=delivery,
         handover=handover,
-        desk=Desk(store, changes, now, delivery.wake, texts),
-        bell=Bell(store, changes, now, None),
+        desk=desk,
+        desk_bot=desk_bot,
+        bells=bells,
+        forum=_forum(settings, desk, vault, texts, store, changes, bells),
+        bell=Bell(store, changes, now, bells),
         stop=stop,
-        accounts=Accounts(store, vault, now),
+        accounts=accounts,
+        team=Team(store, accounts, changes, delivery.wake, texts),
         now=now,
     )
 
@@ -225,6 +245,26 @@ def _telegram(
         [_profile(language, texts) for language in content.languages],
         now,
     )
+
+
+def _desk_bot(settings: Settings, now: Callable[[], datetime]) -> DeskBot | None:
+    if settings.desk_token is None:
+        return None
+    return DeskBot(settings.desk_token.get_secret_value(), settings.telegram_api, now)
+
+
+def _forum(
+    settings: Settings,
+    desk: Desk,
+    vault: Vault,
+    texts: Texts,
+    store: Store,
+    changes: Changes,
+    bells: Bells | None,
+) -> Forum | None:
+    if bells is None or settings.desk_chat is None:
+        return None
+    return Forum(bells, settings.desk_chat, desk, store, vault, texts, changes)
 
 
 def _viber(
@@ -294,6 +334,9 @@ def web_app(phen: Phen, demo: Demo | None = None) -> Starlette:
             intake=phen.conversation,
             desk=phen.desk,
             accounts=phen.accounts,
+            bells=phen.bells,
+            team=phen.team,
+            stop=phen.stop,
             store=phen.store,
             changes=phen.changes,
             now=phen.now,
@@ -378,22 +421,31 @@ def _bind(settings: Settings) -> socket.socket:
 
 
 def _intakes(phen: Phen) -> list[asyncio.Task[None]]:
-    return [asyncio.create_task(_receive(phen, channel)) for channel in phen.channels.values()]
+    work: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+        (channel.name, partial(channel.run, phen.conversation))
+        for channel in phen.channels.values()
+    ]
+    if phen.desk_bot is not None and phen.bells is not None:
+        handle = phen.bells.took if phen.forum is None else phen.forum.took
+        work.append((DESK, partial(phen.desk_bot.run, handle)))
+    if phen.forum is not None:
+        work.append((DESK, phen.forum.run))
+    return [asyncio.create_task(_receive(phen, name, run)) for name, run in work]
 
 
-async def _receive(phen: Phen, channel: Channel) -> None:
+async def _receive(phen: Phen, name: str, run: Callable[[], Awaitable[None]]) -> None:
     """Receive on one channel. A fault of ours in it is an alarm, and it begins again."""
     while True:
         try:
-            return await channel.run(phen.conversation)
+            return await run()
         except Unauthorised:
-            phen.failing.add(channel.name)
+            phen.failing.add(name)
             return log.alarm("channel_stopped")
         except Exception as error:
-            phen.failing.add(channel.name)
+            phen.failing.add(name)
             log.alarm("channel_stopped", error)
         await asyncio.sleep(AGAIN_SECONDS)
-        phen.failing.discard(channel.name)
+        phen.failing.discard(name)
 
 
 def _clock(phen: Phen) -> Clock:

@@ -62,10 +62,17 @@ async def running_line(
     timing: Timing | None = None,
     now: Callable[[], datetime] = utc_now,
     also: tuple[Channel, ...] = (),
+    desk: TelegramStandIn | None = None,
+    desk_chat: int | None = None,
 ) -> AsyncIterator[Line]:
-    """Start everything, and stop it as SIGTERM would."""
-    telegram, viber = TelegramStandIn(), ViberStandIn(now=now)
+    """Start everything, and stop it as SIGTERM would.
+
+    `desk` is the desk's own bot, with another token than the women's; `desk_chat` its forum.
+    """
+    telegram, viber = TelegramStandIn(now), ViberStandIn(now=now)
     await telegram.start()
+    if desk is not None:
+        telegram.stands_beside(desk)
     await viber.start()
     stop, listening = asyncio.Event(), asyncio.get_running_loop().create_future()
     try:
@@ -78,6 +85,8 @@ async def running_line(
             public_url=f"http://127.0.0.1:{port}",
             telegram_token=telegram.token,
             telegram_api=telegram.api,
+            desk_token=desk.token if desk is not None else None,
+            desk_chat=desk_chat,
             viber_token=viber.token,
             viber_api=viber.api,
         )

@@ -274,7 +274,7 @@ async def test_the_transcript_of_the_readme_plays(channel: str, tmp_path: Path) 
 
 # --- names -------------------------------------------------------------------------------------
 
-_GROUPS = {"phen receptions", "phen staff", "phen viber"}
+_GROUPS = {"phen duty", "phen receptions", "phen staff", "phen viber"}
 """Commands that only hold others."""
 
 

@@ -169,3 +169,41 @@ def test_an_api_of_vibers_that_is_no_address_is_named_without_its_value(api: str
 
 def test_a_trailing_slash_of_vibers_api_is_dropped() -> None:
     assert read({"PHEN_VIBER_API": "http://x:1/"}, Path("none.toml")).viber_api == "http://x:1"
+
+
+# --- the desk's own bot ----------------------------------------------------------------------
+
+DESK = "5550001:AAE-desk-never-printed"
+
+
+def test_the_desks_bot_and_its_group_are_read_and_its_token_never_shown(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(f"{DESK}\n")
+    for given in ({"PHEN_DESK_TOKEN": DESK}, {"PHEN_DESK_TOKEN_FILE": str(tmp_path / "token")}):
+        settings = read({**given, "PHEN_DESK_CHAT": "-1001234567890"}, Path("none.toml"))
+        assert settings.desk_token is not None
+        assert settings.desk_token.get_secret_value() == DESK
+        assert settings.desk_chat == -1001234567890
+        assert DESK not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
+def test_without_them_the_desk_has_no_bot_and_no_group() -> None:
+    settings = read({"PHEN_DESK_TOKEN": "", "PHEN_DESK_CHAT": ""}, Path("none.toml"))
+    assert (settings.desk_token, settings.desk_chat) == (None, None)
+
+
+def test_a_group_without_the_desks_bot_is_a_mistake() -> None:
+    told = mistakes({"PHEN_DESK_CHAT": "-1001234567890"})
+    assert [line.partition(":")[0] for line in told] == ["PHEN_DESK_TOKEN"]
+
+
+def test_a_group_is_named_by_its_number() -> None:
+    told = mistakes({"PHEN_DESK_TOKEN": DESK, "PHEN_DESK_CHAT": "@centre"})
+    assert [line.partition(":")[0] for line in told] == ["PHEN_DESK_CHAT"]
+    assert "@centre" not in told[0]
+
+
+def test_one_bot_is_never_both_the_womens_and_the_desks(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    told = mistakes({"PHEN_TELEGRAM_TOKEN": TOKEN, "PHEN_DESK_TOKEN_FILE": str(tmp_path / "token")})
+    assert [line.partition(":")[0] for line in told] == ["PHEN_DESK_TOKEN"]
+    assert TOKEN not in told[0]
