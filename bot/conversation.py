@@ -19,7 +19,7 @@ from bot.channels.base import Channel, Fetch, Handle, Incoming, Outgoing, SendEr
 from bot.delivery import Delivery
 from bot.fills import Fills
 from bot.handover import Crowded, Handover
-from bot.lines import Lines
+from bot.lines import Edit, Lines
 from bot.privacy.redact import EventLog
 from bot.storage.records import (
     Blocked,
@@ -135,6 +135,17 @@ class Conversation:
         self._windows.touch(who)
         return self._spawn(self._forget_surely(who, at))
 
+    def edited(self, channel: str, address: str, handle: Handle, text: str) -> asyncio.Future[None]:
+        """She changed her message: the desk reads what it says now; see `Intake.edited`."""
+        who = Who(channel, address)
+
+        async def take() -> None:
+            window = self._windows.get(who)
+            covered = window is None or not window.open
+            await self._handover.edited(who, handle, text, covered=covered)
+
+        return self._lines.edited(who, Edit(handle, take))
+
     def undelivered(self, channel: str, address: str, handle: Handle) -> asyncio.Future[None]:
         """The platform took a message and could not bring it: the desk sees that."""
         return self._spawn(self._delivery.undelivered(Who(channel, address), handle))
@@ -193,7 +204,10 @@ class Conversation:
         if not self._stands_on_case(who):
             return
         takes = case is not None and case.media_allowed
-        self._put(who, screen, added, in_case=bool(case), takes_media=takes)
+        stays = not self._channels[who.channel].limits.keeps_window  # a page keeps what was said
+        self._put(who, screen, added, in_case=bool(case) or stays, takes_media=takes)
+        if case is None:
+            self._windows.case_over(who)
 
     def _stands_on_case(self, who: Who) -> bool:
         window = self._windows.get(who)
@@ -478,10 +492,7 @@ class Conversation:
                 case, text, incoming.key, incoming.handle, covered=covered, medium=medium
             )
         except Blocked:
-            self._remove_hers(who, incoming)
-            if covered:
-                return self._cover(who, case.language)
-            return await self._show(who, self._screen(who, Position(case.language, BLOCKED)))
+            return await self._shut_out(who, incoming, case)
         except CaseClosed:
             self._remove_hers(who, incoming)
             return await self._show(who, self._screen(who, Position(case.language, TALK)))
@@ -519,12 +530,21 @@ class Conversation:
             return
         try:
             await self._handover.decline(case, text, incoming.key, incoming.handle)
+        except Blocked:
+            return await self._shut_out(who, incoming, case)
         except CaseClosed:
             self._remove_hers(who, incoming)
             return await self._show(who, self._screen(who, Position(case.language, TALK)))
         window = self._windows.get(who)
         if window is None or not window.open:
             self._remove_hers(who, incoming)
+
+    async def _shut_out(self, who: Who, incoming: Incoming, case: Case) -> None:
+        """A consultant takes nothing from this address: a covered window does not say so."""
+        self._remove_hers(who, incoming)
+        if not self._is_before_her(who, incoming):
+            return self._cover(who, case.language)
+        await self._show(who, self._screen(who, Position(case.language, BLOCKED)))
 
     def _remove_hers(self, who: Who, incoming: Incoming) -> None:
         """What she sent while nothing of her case stands in the chat is not left lying there."""

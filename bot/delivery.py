@@ -29,6 +29,7 @@ from bot.storage.records import (
     Due,
     MediumKind,
     MessageState,
+    What,
 )
 from bot.storage.store import Store
 from bot.texts import Texts
@@ -162,10 +163,12 @@ class Delivery:
             if self._channels[due.channel].limits.lasting:  # nothing to remove; it may fail later
                 return await self._remember(due, who, handle)
             try:
-                await self._store.add_handles(due.case_id, [handle])
+                await self._store.add_handles(due.case_id, [handle], due.message.id)
             except Exception as error:  # the window still knows it, and removes it when covered
                 log.failed("delivery_failed", error)
 
+        if due.what is not What.SAY:
+            return await self._mend(due, who)
         later = partial(self._store.postpone, due.outbox_id, failed=False)
         settle = partial(self._store.settle, due.outbox_id)
         try:
@@ -192,6 +195,40 @@ class Delivery:
             log.failed("delivery_failed", error)
             return partial(settle, MessageState.FAILED)
         return partial(self._sent, due, who)
+
+    async def _mend(self, due: Due, who: Who) -> Callable[[], Awaitable[None]]:
+        """Change or remove what stands in her chat; how that is to be settled.
+
+        Twice is no error, so where an answer was lost it is simply made again.
+        """
+        settled = partial(self._store.settle, due.outbox_id, MessageState.SENT)
+        if due.handle is None:  # it was removed from her chat meanwhile
+            return settled
+        try:
+            if due.what is What.TAKE_BACK:
+                await self._windows.take_back(who, due.handle)
+                return partial(self._taken_back, due, who, due.handle)
+            else:
+                here = Position(due.language, CASE_ENDED if due.ended else CASE)
+                message = await self._message(due.channel, here, due.message)
+                await self._windows.correct(who, due.handle, message)
+        except Covered:
+            return partial(self._hold, due)
+        except Throttled as pause:
+            until = self._now() + timedelta(seconds=pause.seconds)
+            return partial(self._store.postpone, due.outbox_id, until, failed=False)
+        except (Unsent, Unknown):
+            return partial(self._again, due)
+        except Gone:
+            return partial(self._on_gone, who)
+        except Exception as error:
+            log.failed("delivery_failed", error)
+            return partial(self._store.settle, due.outbox_id, MessageState.FAILED)
+        return settled
+
+    async def _taken_back(self, due: Due, who: Who, handle: Handle) -> None:
+        await self._store.drop_handles(*who, [handle])
+        await self._store.settle(due.outbox_id, MessageState.SENT)
 
     async def _remember(self, due: Due, who: Who, handle: Handle) -> None:
         """Which message it was, should the platform say, or have said, that it did not arrive."""

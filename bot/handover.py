@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
 from bot.channels.base import Handle
 from bot.channels.web import NAME as WEB
 from bot.live import Changes
+from bot.privacy.redact import EventLog
 from bot.privacy.retention import SILENCE
-from bot.storage.records import Case, CaseClosed, CaseState, Medium, Nudge
+from bot.storage.records import Blocked, Case, CaseClosed, CaseState, Medium, Nudge
 from bot.storage.store import Store
 from bot.texts import ZONE, Texts
 from bot.windows import Who
@@ -39,6 +40,8 @@ UNOPENED = timedelta(minutes=15)
 """A case that was handed to a colleague goes back to the queue, unless she opens it by then."""
 _ALIAS_TRIES = 20
 _ALIAS_WORDS = ("alias.first", "alias.second")
+
+log = EventLog("handover")
 
 
 class Crowded(Exception):
@@ -71,6 +74,7 @@ class Handover:
         self._ring = ring
         self._stopped = stopped
         self._pick = pick
+        self._web_room = asyncio.Lock()  # of many who come at once each is counted
         self._presence = asyncio.Lock()  # coming and going are stored in the order they happened
 
     async def case_of(self, who: Who) -> Case | None:
@@ -89,10 +93,11 @@ class Handover:
 
         Raises `Blocked` where a consultant has shut this address out, and `Crowded`.
         """
-        await self._room_for(who)
-        case = await self._store.open_case(
-            who.channel, who.address, language, topic, place, await self._alias(), nudge
-        )
+        async with self._web_room if who.channel == WEB else contextlib.nullcontext():
+            await self._room_for(who)
+            case = await self._store.open_case(
+                who.channel, who.address, language, topic, place, await self._alias(), nudge
+            )
         await self._present(case)
         return case
 
@@ -118,6 +123,11 @@ class Handover:
         self._changes.notify()
         return stored is not None
 
+    async def edited(self, who: Who, handle: Handle, text: str, *, covered: bool) -> None:
+        """She changed what stands under this handle; outside of an open case nothing is kept."""
+        if await self._store.edit_from_woman(*who, handle, text, covered=covered):
+            self._changes.notify()
+
     async def _room_for(self, who: Who) -> None:
         """A web address costs nothing: a forger must not fill the desk's list without end."""
         if who.channel == WEB:
@@ -130,7 +140,12 @@ class Handover:
         await self._store.allow_media(case.id)
 
     async def decline(self, case: Case, text: TextId, key: str, handle: Handle | None) -> None:
-        """Tell her, in the case, why what she sent was not taken."""
+        """Tell her, in the case, why what she sent was not taken.
+
+        Raises `Blocked` when a consultant has shut her out: that would fill the case, too.
+        """
+        if await self._store.block_of(case.id) is not None:
+            raise Blocked
         if handle is not None:
             await self._store.add_handles(case.id, [handle])
         await self._store.add_notice(
@@ -183,58 +198,63 @@ class Handover:
         await self._store.drop_handles(who.channel, who.address, handles)
 
     async def tick(self) -> None:
-        """Let time pass: honest waiting messages, and the close of a silent case.
+        """Let time pass: honest waiting messages, her ring, and the close of a silent case.
 
-        What somebody who was reading kept from being erased is erased first.
+        What somebody who was reading kept from being erased is erased first. A fault with one
+        case holds up no other.
         """
-        await self._store.leave_no_trace()
         now = self._now()
-        await self._take_back_unopened(now)
-        for case in await self._store.open_cases():
-            if case.state is CaseState.WAITING:
-                with contextlib.suppress(CaseClosed):  # since it was read
-                    await self._tell_waiting(case, now)
-        await self._nudge(now)
-        for case in await self._store.silent_cases(now - SILENCE):
-            if case.state is CaseState.WAITING and now - case.last_woman_at < UNANSWERED:
-                continue  # written on a Friday evening, it is read on Monday
-            if case.unread and case.claimed_by and now - case.last_woman_at < UNANSWERED:
-                await self._give_back(case, f"unread:{case.last_woman_at}")
-                continue  # what nobody has read is not destroyed: it waits for everybody
-            notice = self._texts.say(case.language, "notice.silent_closed")
-            await self._store.close_case(case.id, notice, f"silent:{case.id}")
-            self._changes.notify()
-
-    async def _nudge(self, now: datetime) -> None:
-        """Ring whoever is away, has an answer waiting and allowed it, once and in her hours."""
-        if self._stopped():
-            return
-        for case in await self._store.open_cases():
-            nudge = case.nudge
-            if nudge is None or case.present or not case.held or case.nudged_at is not None:
-                continue
-            first, last = NUDGE_HOURS.get(nudge.hours, (0, 0))
-            if case.state is not CaseState.CLAIMED or case.absent_since is None:
-                continue
-            if not first <= now.astimezone(ZONE).hour < last or now - case.absent_since < AWAY:
-                continue
-            address = await self._store.address_of(case.id)
-            if address is not None and await self._store.nudged(case.id):
-                self._ring(Who(*address), case.language, nudge.words)
-
-    async def _take_back_unopened(self, now: datetime) -> None:
-        """What a colleague was handed and has not opened waits for everybody again."""
+        await self._alone(self._store.leave_no_trace())
         for case in await self._store.unopened(now - UNOPENED):
-            await self._give_back(case, f"unopened:{case.passed_at}")
+            await self._alone(self._take_back(case, f"unopened:{case.passed_at}"))
+        for case in await self._store.waiting():
+            await self._alone(self._tell_waiting(case, now))
+        if not self._stopped():
+            for case in await self._store.open_cases():
+                await self._alone(self._nudge(case, now))
+        for case in await self._store.silent_cases(now - SILENCE):
+            await self._alone(self._end_silence(case, now))
 
-    async def _give_back(self, case: Case, cause: str) -> None:
-        """Its consultant does not come to it: it waits, and rings, for everybody again."""
-        if case.claimed_by and await self._store.return_to_queue(case.id, case.claimed_by):
-            await self._store.audit(None, "case.returned", case.id)
-            notice = self._texts.say(case.language, "notice.returned")
-            with contextlib.suppress(CaseClosed):
-                await self._store.add_notice(case.id, notice, cause)
+    async def _alone(self, step: Awaitable[object]) -> None:
+        try:
+            await step
+        except CaseClosed:
+            return  # since it was read
+        except Exception as error:
+            log.alarm("tick_failed", error)
+
+    async def _end_silence(self, case: Case, now: datetime) -> None:
+        """Close a case in which nobody writes; what nobody has read is not destroyed."""
+        is_recent = now - case.last_woman_at < UNANSWERED
+        if case.state is CaseState.WAITING and is_recent:
+            return  # written on a Friday evening, it is read on Monday
+        if case.unread and case.claimed_by and is_recent:
+            return await self._take_back(case, f"unread:{case.last_woman_at}")
+        notice = self._texts.say(case.language, "notice.silent_closed")
+        if await self._store.lapse_case(case, notice, f"silent:{case.id}") is not None:
             self._changes.notify()
+
+    async def _nudge(self, case: Case, now: datetime) -> None:
+        """Ring whoever is away, has an answer waiting and allowed it, once and in her hours."""
+        nudge = case.nudge
+        if nudge is None or case.present or not case.held or case.nudged_at is not None:
+            return
+        if case.state is not CaseState.CLAIMED or case.absent_since is None:
+            return
+        first, last = NUDGE_HOURS.get(nudge.hours, (0, 0))
+        if not first <= now.astimezone(ZONE).hour < last or now - case.absent_since < AWAY:
+            return
+        address = await self._store.address_of(case.id)
+        if address is not None and await self._store.nudged(case.id):
+            self._ring(Who(*address), case.language, nudge.words)
+
+    async def _take_back(self, case: Case, cause: str) -> None:
+        """Its consultant does not come to it: it waits, and rings, for everybody again."""
+        if await self._store.return_unread(case):
+            await self._store.audit(None, "case.returned", case.id)
+            self._changes.notify()
+            notice = self._texts.say(case.language, "notice.returned")
+            await self._store.add_notice(case.id, notice, cause)
             self._wake()
 
     async def _open_or_unread(self, who: Who) -> Case | None:

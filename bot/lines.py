@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.channels.base import Incoming
+from bot.channels.base import Handle, Incoming
 from bot.privacy.redact import EventLog
 from bot.privacy.vault import VaultError
 from bot.windows import Who
@@ -34,11 +34,19 @@ class NotHandled(Exception):
     """A message was not handled and may be handed over again. Says nothing about its content."""
 
 
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """She changed a message of hers. `take` makes the same of what is kept of it."""
+
+    handle: Handle
+    take: Callable[[], Awaitable[None]] = field(repr=False)
+
+
 @dataclass(slots=True)
 class _Line:
     """What one woman has sent and is not yet handled, in order."""
 
-    waiting: deque[tuple[Incoming, asyncio.Future[None]]] = field(default_factory=deque)
+    waiting: deque[tuple[Incoming | Edit, asyncio.Future[None]]] = field(default_factory=deque)
     worker: asyncio.Task[None] | None = None
 
 
@@ -63,6 +71,7 @@ class Lines:
         self._lines: dict[Who, _Line] = {}
         self._handled: _Deliveries = OrderedDict()
         self._apologised: _Deliveries = OrderedDict()
+        self._unkept: OrderedDict[tuple[Who, Handle], None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -73,13 +82,26 @@ class Lines:
         if not self._changes_what_is_stored(incoming):
             settled.set_result(None)
         who = Who(incoming.channel, incoming.address)
-        line = self._lines.setdefault(who, _Line())
-        line.waiting.append((incoming, settled))
-        if line.worker is None:
-            line.worker = asyncio.get_running_loop().create_task(self._work(who, line))
-        elif self._is_urgent(incoming):
+        if (line := self._queue(who, incoming, settled)) and self._is_urgent(incoming):
             self._spawn(self._not_behind(who, line, incoming))
         return settled
+
+    def edited(self, who: Who, edit: Edit) -> asyncio.Future[None]:
+        """Queue a change to a message of hers; see `Intake.edited`."""
+        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue(who, edit, settled)
+        return settled
+
+    def _queue(
+        self, who: Who, what: Incoming | Edit, settled: asyncio.Future[None]
+    ) -> _Line | None:
+        """Put it into her line; the line, if something is being handled there."""
+        line = self._lines.setdefault(who, _Line())
+        line.waiting.append((what, settled))
+        if line.worker is not None:
+            return line
+        line.worker = asyncio.get_running_loop().create_task(self._work(who, line))
+        return None
 
     async def settled(self, who: Who) -> None:
         """Return when nothing that she sent is unhandled."""
@@ -95,14 +117,14 @@ class Lines:
 
     async def _work(self, who: Who, line: _Line) -> None:
         while line.waiting:
-            incoming, settled = line.waiting.popleft()
+            what, settled = line.waiting.popleft()
             try:
-                await self._once(who, incoming)
+                await (self._edit(who, what) if isinstance(what, Edit) else self._once(who, what))
             except Exception as error:  # one message's fault never ends her line
                 log.failed("not_handled", error)
-                if not incoming.overtaken and self._is_new(self._apologised, incoming):
-                    self._apologise(who, incoming)
-                self._give_back(settled, error)
+                again = self._give_back(settled, error)
+                if isinstance(what, Incoming):
+                    self._failed(who, what, again)
             else:
                 if not settled.done():
                     settled.set_result(None)
@@ -114,16 +136,35 @@ class Lines:
             return
         await self._handle(who, incoming)
         self._is_new(self._handled, incoming)
+        self._unkept.pop((who, incoming.handle or ""), None)
 
-    def _give_back(self, settled: asyncio.Future[None], error: Exception) -> None:
-        """It may be handed over again, unless that would fail in the same way for ever."""
+    async def _edit(self, who: Who, edit: Edit) -> None:
+        if (who, edit.handle) in self._unkept:
+            raise NotHandled
+        await edit.take()
+
+    def _failed(self, who: Who, incoming: Incoming, again: bool) -> None:
+        if again and incoming.handle is not None:  # an edit of it must not come before it
+            self._unkept[who, incoming.handle] = None
+            if len(self._unkept) > REMEMBERED:
+                self._unkept.popitem(last=False)
+        if not incoming.overtaken and self._is_new(self._apologised, incoming):
+            self._apologise(who, incoming)
+
+    def _give_back(self, settled: asyncio.Future[None], error: Exception) -> bool:
+        """It may be handed over again, unless that would fail in the same way for ever.
+
+        Whether it will be.
+        """
         if settled.done():
-            return
+            return False
         if isinstance(error, _OUR_FAULT):
             log.alarm("set_aside", error)
-            return settled.set_result(None)
+            settled.set_result(None)
+            return False
         settled.set_exception(NotHandled())  # the error itself may hold her words
         settled.exception()
+        return True
 
     async def _not_behind(self, who: Who, line: _Line, incoming: Incoming) -> None:
         """Handle what is urgent now, while something before it hangs; in its turn it comes again.

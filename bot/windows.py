@@ -12,7 +12,7 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from bot.channels.base import (
     Address,
@@ -35,6 +35,8 @@ COVER_SECONDS = 1.0
 """How long a cover waits behind another call in a chat where it is a message of its own."""
 REPEAT = 5
 """How many times longer to wait before a message whose answer was lost is sent once more."""
+
+T = TypeVar("T")
 
 log = EventLog("windows")
 
@@ -187,13 +189,40 @@ class Windows:
         if window is None or not window.open:
             raise Covered
         done: asyncio.Future[Handle] = asyncio.get_running_loop().create_future()
-        self._enqueue(who, window, lambda: self._speak(who, window, message, done))
+        self._enqueue(who, window, lambda: _told(done, self._say(who, window, message)))
         await sent(await done)  # beside the line: 112 does not wait for the database
+
+    async def correct(self, who: Who, handle: Handle, message: Outgoing) -> None:
+        """Replace the words of a message of her case. Raises as `say` does."""
+        channel = self._channels[who.channel]
+        await self._while_open(who, lambda: channel.correct(who.address, handle, message))
+
+    async def take_back(self, who: Who, handle: Handle) -> None:
+        """Remove a message of her case, while she looks. Raises as `say` does."""
+        channel = self._channels[who.channel]
+        await self._while_open(who, lambda: channel.remove(who.address, [handle]))
+        if (window := self._windows.get(who)) is not None:
+            window.said = [each for each in window.said if each != handle]
+
+    async def _while_open(self, who: Who, call: Callable[[], Awaitable[None]]) -> None:
+        """Call in the order of her chat, unless her window is not open by then."""
+        window = self._windows.get(who)
+        if window is None or not window.open:
+            raise Covered
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def change() -> None:
+            if not window.open:
+                raise Covered
+            await call()
+
+        self._enqueue(who, window, lambda: _told(done, change()))
+        await done
 
     def hide(self, who: Who, newest: Handle | None = None) -> None:
         """Remove the window and all of the case from the chat, now; then be silent."""
         window = self._window(who)
-        if window.lost or (window.handle is None and not window.said):
+        if window.lost or window.handle is None:
             self._spawn(self._sweep(who, newest or window.handle))
         self._take_down(who, window)
         self._spawn(self._remove_kept(who, window))
@@ -428,24 +457,6 @@ class Windows:
         log.event("window_dropped")
         return True
 
-    async def _speak(
-        self,
-        who: Who,
-        window: Window,
-        message: Outgoing,
-        done: asyncio.Future[Handle],
-    ) -> None:
-        try:
-            handle = await self._say(who, window, message)
-        except BaseException as error:
-            if not done.done():
-                done.set_exception(error if isinstance(error, Exception) else Covered())
-            if isinstance(error, Gone) or not isinstance(error, Exception):
-                raise
-            return
-        if not done.done():
-            done.set_result(handle)
-
     async def _say(self, who: Who, window: Window, message: Outgoing) -> Handle:
         if not window.open:
             raise Covered
@@ -514,6 +525,20 @@ class Windows:
             else:
                 return True
         return False
+
+
+async def _told(done: asyncio.Future[T], call: Awaitable[T]) -> None:
+    """Call for somebody who waits beside the line; a woman who has left ends the line, too."""
+    try:
+        result = await call
+    except BaseException as error:
+        if not done.done():
+            done.set_exception(error if isinstance(error, Exception) else Covered())
+        if isinstance(error, Gone) or not isinstance(error, Exception):
+            raise
+        return
+    if not done.done():
+        done.set_result(result)
 
 
 def _is_spent(window: Window) -> bool:

@@ -150,6 +150,16 @@ class Intake(Protocol):
         """
         ...
 
+    def edited(
+        self, channel: str, address: Address, handle: Handle, text: str
+    ) -> asyncio.Future[None]:
+        """She changed her message; empty: nothing is left of its words.
+
+        In its conversation's order. The future is done when the desk can see that, or when it
+        is no message of a case; it fails when that could not be kept.
+        """
+        ...
+
 
 class Channel(Protocol):
     """One platform."""
@@ -171,6 +181,13 @@ class Channel(Protocol):
 
         Returns the handle under which it now stands. When a window had to be replaced, the
         adapter has removed the old one. Raises a `SendError`.
+        """
+        ...
+
+    async def correct(self, address: Address, handle: Handle, message: Outgoing) -> None:
+        """Replace the words of a message of a case, where `limits.edit` says that it can be.
+
+        One that says so already, or stands there no more, is no error. Raises a `SendError`.
         """
         ...
 

@@ -28,7 +28,7 @@ class Why(Enum):
     """The refusals that we have an answer to."""
 
     SAME = auto()  # it looks like that already
-    NO_EDIT = auto()  # that message is not there or cannot be edited
+    NO_EDIT = auto()  # that message cannot be edited
     NOT_THERE = auto()
     FILE = auto()  # a file id that is no longer taken
     NO_VOICE = auto()  # she lets nobody send her voice messages
@@ -64,6 +64,10 @@ class Api(Protocol):
 
     async def edit_text(self, chat: int, number: int, message: Outgoing) -> None: ...
 
+    async def edit_words(self, chat: int, number: int, message: Outgoing) -> None:
+        """The words of an ordinary message."""
+        ...
+
     async def delete(self, chat: int, numbers: Sequence[int]) -> None: ...
 
 
@@ -98,6 +102,14 @@ class Chats:
         self._stands(chat, number, picture)
         return number
 
+    async def correct(self, chat: int, number: int, message: Outgoing) -> None:
+        """Replace the words of an ordinary message; one that is not there is left so."""
+        try:
+            await self._send(chat, Lane.CASE, lambda: self._api.edit_words(chat, number, message))
+        except Declined as refusal:
+            if refusal.why not in (Why.SAME, Why.NOT_THERE):
+                raise
+
     async def close(self) -> None:
         """Return when nothing is left to store."""
         await self._pictures.kept()
@@ -127,7 +139,7 @@ class Chats:
             else:
                 await self._edit_all(chat, window, message, picture)
         except Declined as refusal:
-            if refusal.why is Why.NO_EDIT:
+            if refusal.why in (Why.NO_EDIT, Why.NOT_THERE):
                 return False
             if refusal.why is not Why.SAME:
                 raise

@@ -64,6 +64,11 @@ class ConsoleChannel:
         self._draw()
         return handle
 
+    async def correct(self, address: Address, handle: Handle, message: Outgoing) -> None:
+        """Draw the message with its new words, if it stands there."""
+        if handle in self._said:
+            await self.show(address, message, handle)
+
     async def remove(self, address: Address, handles: Sequence[Handle]) -> None:
         """Take messages off the screen."""
         for handle in handles:

@@ -14,7 +14,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -66,10 +66,12 @@ from bot.channels.http import Answer, AnswerLost, Http, NothingLeft, TooLarge, U
 from bot.channels.pictures import MediaIds, Pictures
 from bot.channels.polling import LATE, Backoff, Poller, is_recent
 from bot.channels.updates import bare, file_of, medium_of, words_of
+from bot.channels.words import plain
 from bot.privacy.redact import EventLog
 from dialogs import payload
 from dialogs.model import MediaKind, Sent, Tapped
 
+NAME = "telegram"
 LIMITS = Limits(
     text=4000,  # of 4096: the rest is for the line that names who speaks
     window=1024,
@@ -233,7 +235,7 @@ class WebhookSet(Unsent):
 _GONE = ("chat not found", "user not found", "deactivated", "peer_id_invalid", "user_is_blocked")
 _WHY = (
     ("message is not modified", Why.SAME),
-    ("message to edit not found", Why.NO_EDIT),
+    ("message to edit not found", Why.NOT_THERE),
     ("message can't be edited", Why.NO_EDIT),
     ("message_id_invalid", Why.NO_EDIT),
     ("no caption in the message", Why.NO_EDIT),
@@ -294,11 +296,10 @@ class _Calls:
     async def say(self, chat: int, message: Outgoing) -> int:
         if message.voice is not None:
             return await self._speak(chat, message.voice, message)
-        text = f"{message.author}:\n{message.text}" if message.author else message.text
         sent = await _ask(
             self._bot.send_message(
                 chat,
-                text,
+                _words(message),
                 reply_markup=_keyboard(message),
                 disable_notification=message.silent,
                 protect_content=True,
@@ -375,6 +376,17 @@ class _Calls:
             )
         )
 
+    async def edit_words(self, chat: int, number: int, message: Outgoing) -> None:
+        await _ask(
+            self._bot.edit_message_text(
+                _words(message),
+                chat,
+                number,
+                reply_markup=_keyboard(message),
+                link_preview_options=LinkPreviewOptions(is_disabled=True),
+            )
+        )
+
     async def delete(self, chat: int, numbers: Sequence[int]) -> None:
         if len(numbers) == 1:
             await _ask(self._bot.delete_message(chat, numbers[0]))
@@ -385,10 +397,31 @@ class _Calls:
 # --- the channel -------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Edited:
+    """She changed what she had written."""
+
+    address: Address
+    handle: Handle
+    text: str = field(repr=False)
+
+
+class _HandingOver:
+    """Takes each update to its place in the intake."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    def accept(self, incoming: Incoming | _Edited) -> asyncio.Future[None]:
+        if isinstance(incoming, Incoming):
+            return self._intake.accept(incoming)
+        return self._intake.edited(NAME, incoming.address, incoming.handle, incoming.text)
+
+
 class TelegramChannel:
     """One bot of Telegram's as a channel."""
 
-    name = "telegram"
+    name = NAME
     limits = LIMITS
 
     def __init__(
@@ -419,7 +452,7 @@ class TelegramChannel:
         self._chats = Chats(_Calls(self._bot), covered)
         self._profile, self._now, self._random = profile, now, random
         self._aside: set[asyncio.Task[None]] = set()
-        self._poller: Poller[Incoming] | None = None
+        self._poller: Poller[Incoming | _Edited] | None = None
 
     @property
     def reached(self) -> bool:
@@ -429,7 +462,7 @@ class TelegramChannel:
     async def run(self, intake: Intake) -> None:
         """Receive until cancelled. Raises `Unauthorised` when the token is not accepted.
 
-        Edits of hers are settled and ignored. A group or channel is left at once.
+        A group or channel is left at once.
         """
         await self._open_line()
         introduction = asyncio.create_task(self._introduce())
@@ -438,7 +471,7 @@ class TelegramChannel:
             self.name, partial(updates_for, self._bot), read, self._now, self._random, self.events
         )
         try:
-            await self._poller.run(intake)
+            await self._poller.run(_HandingOver(intake))
         finally:
             introduction.cancel()
             await asyncio.gather(introduction, return_exceptions=True)
@@ -453,6 +486,10 @@ class TelegramChannel:
         if old is not None and new != old:
             self._beside(self._chats.remove(chat, [old]))
         return str(new)
+
+    async def correct(self, address: Address, handle: Handle, message: Outgoing) -> None:
+        """Replace the words of a message of a case."""
+        await self._chats.correct(_number(address), _number(handle), message)
 
     async def remove(self, address: Address, handles: Sequence[Handle]) -> None:
         """Remove messages. What is over 48 hours old and is ours becomes the bare cover.
@@ -484,7 +521,7 @@ class TelegramChannel:
 
     # --- in
 
-    def _read(self, intake: Intake, raw: dict[str, Any], prompt: bool) -> Incoming | None:
+    def _read(self, intake: Intake, raw: dict[str, Any], prompt: bool) -> Incoming | _Edited | None:
         """One raw update as something for the conversation, or None when it is not for it."""
         update = Update.de_json(bare(raw))
         if update.callback_query:
@@ -503,6 +540,8 @@ class TelegramChannel:
         if query := update.callback_query:
             handle = str(query.message.message_id) if query.message else None
             return Incoming(self.name, address, self._tapped(query, prompt), key, window=handle)
+        if edit := update.edited_message:
+            return _Edited(address, str(edit.message_id), plain(edit.text or "").strip())
         if message := update.message:
             fresh = is_recent(message.date, self._now(), LATE)
             handle = str(message.message_id)
@@ -656,6 +695,10 @@ def _number(handle: str) -> int:
     except ValueError:
         pass
     raise Refused
+
+
+def _words(message: Outgoing) -> str:
+    return f"{message.author}:\n{message.text}" if message.author else message.text
 
 
 def _keyboard(message: Outgoing) -> InlineKeyboardMarkup | None:

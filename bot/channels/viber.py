@@ -187,6 +187,10 @@ class ViberChannel:
                 await self._api.send(address, clip, lane)
         return await self._api.send(address, fields, lane)
 
+    async def correct(self, address: Address, handle: Handle, message: Outgoing) -> None:
+        """What was sent stays as it is; `limits` says so."""
+        raise Refused
+
     async def remove(self, address: Address, handles: Sequence[Handle]) -> None:
         """Viber lets nobody remove what was sent."""
 

@@ -85,7 +85,14 @@ class Wipe:
     handles: tuple[Handle, ...]
 
 
-Signal = Outgoing | Wipe | None
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """The message of this number says something else now, wherever it stands."""
+
+    message: Outgoing
+
+
+Signal = Outgoing | Correction | Wipe | None
 """What a stream carries; None ends it."""
 
 
@@ -191,10 +198,15 @@ class WebChannel:
             return self._show_remark(address, message)
         return await self._show_message(address, message, message.number)
 
+    async def correct(self, address: Address, handle: Handle, message: Outgoing) -> None:
+        """Replace the words on her open pages; else `Unsent`. A closed page keeps nothing."""
+        if message.number is not None:
+            await self._until_seen(address, Correction(message), message.number)
+
     async def remove(self, address: Address, handles: Sequence[Handle]) -> None:
         """Make her open pages forget these; there is nothing to do where none is open."""
         for request in self._requests.get(address, ()):
-            request.removed = True
+            request.removed = request.removed or WINDOW in handles
         self._push(address, Wipe(tuple(handles)))
 
     async def sweep(self, address: Address, newest: Handle | None) -> None:
@@ -223,9 +235,13 @@ class WebChannel:
         return ""
 
     async def _show_message(self, address: Address, message: Outgoing, number: int) -> Handle:
-        if number <= self._read.get(address, 0):
-            return str(number)
-        if not self._push(address, message):
+        if number > self._read.get(address, 0):
+            await self._until_seen(address, message, number)
+        return str(number)
+
+    async def _until_seen(self, address: Address, signal: Signal, number: int) -> None:
+        """Push it, and wait until her page says that it is on the screen; else `Unsent`."""
+        if not self._push(address, signal):
             if self._intake is not None:
                 self._intake.left(NAME, address)
             raise Unsent
@@ -239,7 +255,6 @@ class WebChannel:
                 self._waiting.pop(address, None)
         if not here.done() or here.cancelled():
             raise Unsent
-        return str(number)
 
     def _push(self, address: Address, signal: Signal) -> bool:
         streams = self._streams.get(address, ())

@@ -21,10 +21,13 @@ from bot.desk.service import (
     TextTooLong,
 )
 from bot.storage.records import (
+    CannotBeUndone,
     CaseClosed,
     Medium,
     MediumKind,
+    NotStanding,
     NotYours,
+    OnItsWay,
     OtherCaseOpen,
     TextGone,
 )
@@ -52,6 +55,9 @@ REFUSALS: dict[type[Exception], tuple[int, str]] = {
     NoSuchColleague: (409, "desk.error.no_such_colleague"),
     OtherCaseOpen: (409, "desk.error.other_case_open"),
     TextGone: (409, "desk.error.text_gone"),
+    NotStanding: (409, "desk.error.not_standing"),
+    OnItsWay: (409, "desk.error.on_its_way"),
+    CannotBeUndone: (409, "desk.error.cannot_be_undone"),
     EmptyText: (422, "desk.error.empty_text"),
     TextTooLong: (422, "desk.error.text_too_long"),
     BlockWrong: (422, "desk.error.block_wrong"),
@@ -108,6 +114,16 @@ class Acts:
 
     async def resend(self, request: Request, visitor: Visitor, case_id: str) -> Response:
         await self._desk.resend(visitor.me, case_id, request.path_params["message_id"])
+        return _to_case(case_id)
+
+    async def correct(self, request: Request, visitor: Visitor, case_id: str) -> Response:
+        text = field(await read_form(request), "text")
+        message = request.path_params["message_id"]
+        await self._desk.correct(visitor.me, case_id, message, text)
+        return _to_case(case_id)
+
+    async def take_back(self, request: Request, visitor: Visitor, case_id: str) -> Response:
+        await self._desk.take_back(visitor.me, case_id, request.path_params["message_id"])
         return _to_case(case_id)
 
     async def drop(self, request: Request, visitor: Visitor, case_id: str) -> Response:

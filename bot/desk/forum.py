@@ -13,6 +13,7 @@ import contextlib
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
@@ -39,7 +40,7 @@ from bot.desk.telegram import (
     TopicGone,
     What,
 )
-from bot.desk.words import neutral
+from bot.desk.words import Words, neutral, standing
 from bot.live import Changes
 from bot.privacy.redact import EventLog
 from bot.privacy.vault import Vault
@@ -51,7 +52,6 @@ from bot.storage.records import (
     CaseMessage,
     CaseState,
     MediumKind,
-    MessageState,
     NotStanding,
     NotYours,
     OnItsWay,
@@ -122,6 +122,7 @@ class Forum:
         vault: Vault,
         texts: Texts,
         changes: Changes,
+        now: Callable[[], datetime],
     ) -> None:
         self._bells = bells
         self._bot = bells.bot
@@ -129,7 +130,8 @@ class Forum:
         self._desk = desk
         self._store = store
         self._vault = vault
-        self._texts = texts
+        self._say = partial(texts.say, SOURCE_LANGUAGE)
+        self._words = Words(texts, desk, now)
         self._changes = changes
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._later: dict[str, float] = {}
@@ -280,16 +282,12 @@ class Forum:
     async def _wanted(self, case: Case, there: Mapping[tuple[str, int], TopicLine]) -> list[Wanted]:
         """All that is to stand in the topic, in its order. Before the claim, nothing of hers."""
         opened = f"{case.opened_at.astimezone(ZONE):%d.%m. %H:%M}"
-        language = self._name("desk.language", case.language)
-        channel = self._name("desk.channel", case.channel)
+        language, channel = self._words.language(case), self._words.channel(case)
         head = self._say("bell.case", since=opened, speaks=language, by=channel)
         if case.state is CaseState.WAITING:
             return [Wanted("case", head, (self._button("claim"),))]
-        about = self._say(
-            "bell.about",
-            topic=self._say((case.topic in self._texts and case.topic) or "desk.not_given"),
-            place=self._name("place", case.place) if case.place else self._say("desk.not_given"),
-        )
+        topic, place = self._words.topic(case), self._words.place(case)
+        about = self._say("bell.about", topic=topic, place=place)
         found = [
             Wanted("case", head, silent=True),
             Wanted("about", about, silent=True),
@@ -312,7 +310,6 @@ class Forum:
 
     async def _message(self, case: Case, message: CaseMessage, answers: int | None) -> Wanted:
         entry, words = f"m:{message.id}", message.text
-        state = self._state(case, message)
         if message.author is Author.WOMAN:
             return Wanted(entry, self._hers(message))
         if message.author is Author.SYSTEM:
@@ -323,6 +320,7 @@ class Forum:
             if answers is None:
                 text = self._say("bell.note_from_desk", name=name, words=words)
             return Wanted(entry, text, silent=True, answers=answers)
+        state = self._say(f"bell.state.{standing(message, case)}")
         if answers is None:
             state = self._say("bell.reply_from_desk", name=name, words=words, state=state)
         elif message.edited:
@@ -348,13 +346,9 @@ class Forum:
             lines.append(self._say("bell.mended"))
         return "\n\n".join(lines)
 
-    def _state(self, case: Case, message: CaseMessage) -> str:
-        held = message.state is MessageState.DUE and not case.present
-        return self._name("bell.state", "held" if held else message.state.value)
-
     async def _name_of(self, staff_id: str | None) -> str:
         member = await self._store.staff(staff_id) if staff_id else None
-        name = member.alias or member.login if member else ""
+        name = self._words.name(member) if member else ""
         return name or self._say("bell.somebody")
 
     # --- what consultants do -----------------------------------------------------------------
@@ -498,13 +492,6 @@ class Forum:
 
     def _button(self, verb: str, about: str = "") -> Button:
         return self._say(f"bell.button.{verb}"), f"{verb}:{about}"
-
-    def _say(self, text: TextId, **params: object) -> str:
-        return self._texts.say(SOURCE_LANGUAGE, text, **params)
-
-    def _name(self, group: str, code: str) -> str:
-        text_id = f"{group}.{code}"
-        return self._say(text_id) if text_id in self._texts else code
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:

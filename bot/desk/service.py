@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bot.live import Changes
+from bot.storage.mending import STANDING
 from bot.storage.records import (
     Author,
     Block,
@@ -30,8 +31,9 @@ from bot.storage.records import (
     StaffState,
 )
 from bot.storage.store import Store
-from bot.texts import Texts
+from bot.texts import ZONE, Texts
 from dialogs.model import TextId
+from scheduler.duty import on_duty
 
 MAX_WORDS = 3000
 """Characters of one reply or note: what every channel takes in one message."""
@@ -64,6 +66,10 @@ class TextTooLong(Exception):
     """The text is longer than one message can be."""
 
 
+class SentAlready(Exception):
+    """This form was sent before with other words: those are kept, and the new ones are not."""
+
+
 class NothingToDecide(Exception):
     """That message does not wait for a decision any more."""
 
@@ -82,16 +88,26 @@ class BlockWrong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CaseView:
-    """A case as its reader may see it: before the claim there is nothing but the case."""
+    """A case as its reader may see it: before the claim there is nothing but the case.
+
+    `unseen` are the messages whose photo or voice was not opened yet; `mendable` those of hers
+    that she may correct or take back; `colleagues` name who else wrote in it, by staff id.
+    """
 
     case: Case
     messages: tuple[CaseMessage, ...] = ()
     block: Block | None = None
     can_reopen: bool = False
+    mendable: frozenset[str] = frozenset()
+    unseen: frozenset[str] = frozenset()
+    colleagues: Mapping[str, str] = field(default_factory=dict)
 
 
 class Desk:
-    """The desk's one service."""
+    """The desk's one service.
+
+    `lasting` names the channels in which nothing that was sent can be changed or removed.
+    """
 
     def __init__(
         self,
@@ -100,7 +116,9 @@ class Desk:
         now: Callable[[], datetime],
         wake: Callable[[], None],
         texts: Texts,
+        lasting: frozenset[str] = frozenset(),
     ) -> None:
+        self._lasting = lasting
         self._store = store
         self._changes = changes
         self._now = now
@@ -118,7 +136,7 @@ class Desk:
         return [_unclaimed(case) for case in await self._store.waiting()]
 
     async def mine(self, me: StaffMember) -> list[Case]:
-        """My cases: open ones first, of these the unread ones, each by who waits longest.
+        """My cases: open ones first, of these what is new to me, by who waits longest.
 
         The closed ones that are still kept follow, the newest first.
         """
@@ -132,11 +150,15 @@ class Desk:
         if case.state is CaseState.WAITING:
             return CaseView(_unclaimed(case))
         await self._own(me, case)
+        messages = tuple(await self._store.messages(case.id))
         return CaseView(
             case,
-            tuple(await self._store.messages(case.id)),
+            messages,
             await self._store.block_of(case.id),
             await self._can_reopen(case),
+            frozenset(each.id for each in messages if self.can_mend(case, each)),
+            await self._store.kept_media(case.id),
+            await self._names({each.staff_id for each in messages} - {me.id}),
         )
 
     async def colleagues(self, me: StaffMember) -> list[StaffMember]:
@@ -148,10 +170,28 @@ class Desk:
             if each.id != me.id and _is_consultant(each)
         ]
 
+    async def on_duty(self, me: StaffMember) -> frozenset[str]:
+        """The ids of those who are on duty now."""
+        await self._consultant(me)
+        return on_duty(await self._store.duty(), self._now(), ZONE)
+
+    async def blocked(self, me: StaffMember) -> frozenset[str]:
+        """The ids of my open cases of which nothing is taken now."""
+        mine = [case for case in await self.mine(me) if case.state is not CaseState.CLOSED]
+        return frozenset([case.id for case in mine if await self._store.block_of(case.id)])
+
     async def prepared(self, me: StaffMember, language: str) -> list[Prepared]:
         """The answers that are ready in this language."""
         await self._consultant(me)
         return [each for each in await self._store.prepared() if each.language == language]
+
+    def can_mend(self, case: Case, message: CaseMessage) -> bool:
+        """Whether who has this case can correct or take back that message, as it stands now."""
+        own = message.author is Author.CONSULTANT and message.staff_id == case.claimed_by
+        if not own or case.state is CaseState.CLOSED:
+            return False
+        waits = message.state in (MessageState.DUE, MessageState.CORRECTING)
+        return waits or (message.state in STANDING and case.channel not in self._lasting)
 
     def age(self, case: Case) -> timedelta:
         """How long ago she asked for a person."""
@@ -174,12 +214,43 @@ class Desk:
         return True
 
     async def reply(self, me: StaffMember, case_id: str, text: str, key: str) -> CaseMessage:
-        """Answer her; the same key again stores and sends nothing twice."""
+        """Answer her; the same key again stores and sends nothing twice.
+
+        Raises `SentAlready` where that key brought other words before.
+        """
         words = _words(text)
         case = await self._mine_and_open(me, case_id)
         message = await self._store.add_reply(case.id, me.id, words, key)
         self._changed()
-        return message
+        return _kept(message, words)
+
+    async def correct(self, me: StaffMember, case_id: str, message_id: str, text: str) -> None:
+        """Replace the words of my reply: before it is sent, or else in her chat, too.
+
+        Raises the store's `NotStanding`, `OnItsWay`, and `CannotBeUndone` where it was sent into
+        a chat that keeps everything.
+        """
+        words = _words(text)
+        case = await self._mine_and_open(me, case_id)
+        lasting = case.channel in self._lasting
+        if await self._store.correct(case.id, me.id, message_id, words, lasting=lasting):
+            await self._store.audit(me.id, "case.corrected", case.id)
+        self._changed()
+
+    async def take_back(self, me: StaffMember, case_id: str, message_id: str) -> None:
+        """Do not send my reply, or remove it from her chat. She may have read it.
+
+        Raises as `correct` does.
+        """
+        case = await self._mine_and_open(me, case_id)
+        lasting = case.channel in self._lasting
+        if await self._store.take_back(case.id, me.id, message_id, lasting=lasting):
+            await self._store.audit(me.id, "case.taken_back", case.id)
+        self._changed()
+
+    async def may_write(self, me: StaffMember, case_id: str) -> None:
+        """Refuse whoever cannot write to her now, before her recording is worked on."""
+        await self._mine_and_open(me, case_id)
 
     async def say(self, me: StaffMember, case_id: str, voice: Medium, key: str) -> CaseMessage:
         """Send her a voice note; the same key again sends nothing twice.
@@ -267,7 +338,7 @@ class Desk:
         case = await self._mine_and_open(me, case_id)
         message = await self._store.add_note(case.id, me.id, words, key)
         self._changes.notify()
-        return message
+        return _kept(message, words)
 
     async def close(self, me: StaffMember, case_id: str) -> None:
         """End my case with a good-bye in her language. Closing twice is no error."""
@@ -275,7 +346,8 @@ class Desk:
         if case.state is CaseState.CLOSED:
             return
         notice = self._texts.say(case.language, "notice.closed")
-        await self._store.close_case(case.id, notice, f"closed:{case.id}")
+        if await self._store.close_case(case.id, notice, f"closed:{case.id}", me.id) is None:
+            return await self._own(me, await self._case(case.id))  # it went on meanwhile
         await self._store.audit(me.id, "case.closed", case.id)
         self._changed()
 
@@ -296,7 +368,7 @@ class Desk:
     async def looked(self, me: StaffMember, case_id: str) -> None:
         """I have read my case up to her newest message."""
         case = await self._my(me, case_id)
-        if case.unread:
+        if is_new(case):
             await self._store.looked(case.id, me.id)
             self._changes.notify()
 
@@ -310,6 +382,15 @@ class Desk:
 
     async def _can_reopen(self, case: Case) -> bool:
         return case.state is CaseState.CLOSED and await self._store.has_text(case.id)
+
+    async def _names(self, staff_ids: set[str | None]) -> dict[str, str]:
+        """How colleagues call each other; who was removed has no name any more."""
+        names = {}
+        for staff_id in staff_ids - {None}:
+            member = await self._store.staff(str(staff_id))
+            if member is not None and member.state is not StaffState.REMOVED:
+                names[member.id] = member.alias or member.login
+        return names
 
     async def _message_of(self, case: Case, message_id: str, author: Author) -> CaseMessage:
         for message in await self._store.messages(case.id):
@@ -369,10 +450,21 @@ def _is_consultant(member: StaffMember) -> bool:
     return member.state is StaffState.ACTIVE and Role.CONSULTANT in member.roles
 
 
+def is_new(case: Case) -> bool:
+    """Whether something in my case waits to be read: her words, or all of it, handed to me."""
+    return case.unread > 0 or case.passed_at is not None
+
+
+def _kept(message: CaseMessage, words: str) -> CaseMessage:
+    if message.text != words:
+        raise SentAlready
+    return message
+
+
 def _urgency(case: Case) -> tuple[bool, bool, float]:
     """Where a case stands in my list."""
-    closed, unread = case.state is CaseState.CLOSED, case.unread > 0
-    if closed or not unread:
+    closed = case.state is CaseState.CLOSED
+    if closed or not is_new(case):
         return closed, True, -case.last_at.timestamp()
     return closed, False, case.last_woman_at.timestamp()
 

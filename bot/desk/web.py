@@ -68,6 +68,8 @@ def desk_routes(parts: WebParts) -> list[BaseRoute]:
         (f"{message}/received", acts.received, False),
         (f"{message}/resend", acts.resend, False),
         (f"{message}/drop", acts.drop, False),
+        (f"{message}/correct", acts.correct, False),
+        (f"{message}/take_back", acts.take_back, False),
     ]
     return [
         Route(path, guarded(parts, _refusing(parts, act), quiet), methods=[method])
@@ -94,7 +96,7 @@ class DeskPages:
     def __init__(self, parts: WebParts) -> None:
         self._parts = parts
         self._desk = parts.desk
-        self._words = Words(parts)
+        self._words = Words(parts.texts, parts.desk, parts.now)
 
     async def home(self, request: Request, visitor: Visitor, _: str) -> Response:
         done = request.query_params.get("done")

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, exists, func, null, select
+from sqlalchemy import case, exists, func, null, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.lifecycle import Act, target
 from bot.privacy.retention import whole_hour
-from bot.storage.handing import Handing, count_unanswered, same_woman
+from bot.storage.handing import Handing, count_unanswered, same_woman, went_not_on
 from bot.storage.part import CASES, OPEN, new_id
 from bot.storage.records import Blocked, Case, CaseState, MessageState, Nudge
 from bot.storage.tables import audit, cases, handles, media, messages, outbox
@@ -139,8 +139,12 @@ class Cases(Handing):
         return await self._all(CASES.where(OPEN).order_by(cases.c.opened_at), blank=True)
 
     async def silent_cases(self, before: datetime) -> list[Case]:
-        """Open cases in which neither she nor the desk wrote since `before`; no topic, no place."""
-        found = CASES.where(OPEN, cases.c.last_at < before)
+        """Open cases in which neither she nor the desk wrote since `before`; no topic, no place.
+
+        Who has just got a case has as long to answer as if it had been written then.
+        """
+        got = or_(cases.c.claimed_at.is_(None), cases.c.claimed_at < before)
+        found = CASES.where(OPEN, cases.c.last_at < before, got)
         return await self._all(found.order_by(cases.c.last_at), blank=True)
 
     async def cases_of(self, staff_id: str) -> list[Case]:
@@ -187,8 +191,17 @@ class Cases(Handing):
         photos and voices only those stay that are still to be sent to her.
         """
         mine = [] if by is None else [cases.c.claimed_by == by]
+        return await self._end_case(case_id, notice, cause, *mine)
+
+    async def lapse_case(self, case: Case, notice: str, cause: str) -> Case | None:
+        """Close a silent case as `close_case` does; None where it went on since it was read."""
+        return await self._end_case(case.id, notice, cause, went_not_on(case))
+
+    async def _end_case(
+        self, case_id: str, notice: str | None, cause: str, *conditions: Any
+    ) -> Case | None:
         async with self._database.write() as connection:
-            found = CASES.where(cases.c.id == case_id, OPEN, *mine).with_for_update(of=cases)
+            found = CASES.where(cases.c.id == case_id, OPEN, *conditions).with_for_update(of=cases)
             row = (await connection.execute(found)).one_or_none()
             if row is None:
                 return None

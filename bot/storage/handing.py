@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, exists, select
+from sqlalchemy import Row, Select, and_, delete, exists, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -78,6 +78,18 @@ class Handing(Messages):
         return await self._change(
             cases.update()
             .where(cases.c.id == case_id, _may(Act.RETURN), cases.c.claimed_by == staff_id)
+            .values(**waits_again(self._now()))
+        )
+
+    async def return_unread(self, case: Case) -> bool:
+        """Take a case from a consultant who does not come to it; it waits like a new one.
+
+        False where it went on since it was read: she has opened it, or somebody wrote.
+        """
+        return await self._change(
+            cases.update()
+            .where(cases.c.id == case.id, _may(Act.RETURN), went_not_on(case))
+            .where(cases.c.looked < cases.c.last_number)
             .values(**waits_again(self._now()))
         )
 
@@ -221,6 +233,12 @@ def same_woman(case_id: str) -> Any:
     """This case, and the others of the same address."""
     one = select(cases.c.address_index).where(cases.c.id == case_id).scalar_subquery()
     return cases.c.address_index == one
+
+
+def went_not_on(case: Case) -> Any:
+    """Nobody has written in it, and it has not changed hands, since this was read."""
+    columns = "state", "last_at", "claimed_by", "claimed_at", "passed_at"
+    return and_(*(cases.c[name].is_not_distinct_from(getattr(case, name)) for name in columns))
 
 
 def waits_again(now: datetime) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Messages(MediaPart):
         Raises `CaseClosed`, `Blocked`.
         """
         async with self._database.write() as connection:
-            row = await _locked(connection, case_id)
+            row = await locked(connection, case_id)
             if await self._is_blocked(connection, row.address_index):
                 raise Blocked
             # By address, not by case: the same delivery must not come back in her next case.
@@ -88,8 +88,8 @@ class Messages(MediaPart):
         medium: Medium | None = None,
     ) -> CaseMessage:
         async with self._database.write() as connection:
-            row = await _locked(connection, case_id)
-            if row.claimed_by != staff_id or not await _active(connection, staff_id):
+            row = await locked(connection, case_id)
+            if row.claimed_by != staff_id or not await active(connection, staff_id):
                 raise NotYours
             mark = self._vault.mac("delivery", author, case_id, staff_id, key)
             known = await _known(connection, mark)
@@ -108,7 +108,7 @@ class Messages(MediaPart):
     async def add_notice(self, case_id: str, text: str, cause: str) -> CaseMessage | None:
         """Keep a notice of the line and its outbox row. None: that cause had its notice."""
         async with self._database.write() as connection:
-            row = await _locked(connection, case_id)
+            row = await locked(connection, case_id)
             return await self._append_notice(connection, row, text, cause)
 
     async def _append_notice(
@@ -195,7 +195,7 @@ class Messages(MediaPart):
         )
 
 
-async def _locked(connection: AsyncConnection, case_id: str) -> Row[Any]:
+async def locked(connection: AsyncConnection, case_id: str) -> Row[Any]:
     """A case's row, held against other writers; `CaseClosed` where there is none."""
     query = select(cases).where(cases.c.id == case_id).with_for_update()
     row = (await connection.execute(query)).one_or_none()
@@ -209,7 +209,7 @@ async def _known(connection: AsyncConnection, mark: bytes) -> Row[Any] | None:
     return (await connection.execute(query)).one_or_none()
 
 
-async def _active(connection: AsyncConnection, staff_id: str) -> bool:
+async def active(connection: AsyncConnection, staff_id: str) -> bool:
     query = select(staff.c.id).where(staff.c.id == staff_id, staff.c.state == StaffState.ACTIVE)
     return (await connection.execute(query)).one_or_none() is not None
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, exists, func, select
+from sqlalchemy import ColumnElement, Row, and_, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.privacy.vault import KeyDestroyed, Tampered
@@ -22,6 +22,11 @@ from bot.storage.tables import cases, handles, media, messages, outbox
 
 _SETTLED = (MessageState.SENT, MessageState.UNKNOWN, MessageState.FAILED)
 _UNDECIDED = (MessageState.UNKNOWN, MessageState.FAILED)
+_ENDS = {
+    What.CORRECT: (MessageState.SENT, MessageState.UNCORRECTED),
+    What.TAKE_BACK: (MessageState.TAKEN_BACK, MessageState.NOT_TAKEN),
+}
+"""How what was sent before ends when it was changed in her chat, and when that failed."""
 
 _earlier = outbox.alias("earlier")
 _FIRST = ~exists().where(
@@ -59,14 +64,30 @@ class Outbox(MediaPart):
         )
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-        opened = [(row.outbox_id, self._due(row)) for row in rows]
+            standing = await self._standing(
+                connection, [row for row in rows if row.what != What.SAY]
+            )
+        opened = [(row.outbox_id, self._due(row, standing.get(row.id))) for row in rows]
         for outbox_id, due in opened:
             if due is None:
                 log.alarm("unreadable")
                 await self.settle(outbox_id, MessageState.FAILED)
         return [due for _, due in opened if due is not None]
 
-    def _due(self, row: Row[Any]) -> Due | None:
+    async def _standing(
+        self, connection: AsyncConnection, rows: Sequence[Row[Any]]
+    ) -> dict[str, str]:
+        """Under which handle each of these messages stands in her chat, if it still does."""
+        query = select(handles).where(handles.c.message_id.in_([row.id for row in rows]))
+        found: dict[str, str] = {}
+        for row in (await connection.execute(query.order_by(handles.c.at))).all():
+            try:
+                found[row.message_id] = self._handle(row.id, row.handle)
+            except Tampered:
+                log.alarm("unreadable")
+        return found
+
+    def _due(self, row: Row[Any], handle: str | None) -> Due | None:
         try:
             return Due(
                 outbox_id=row.outbox_id,
@@ -78,6 +99,7 @@ class Outbox(MediaPart):
                 attempts=row.attempts,
                 ended=row.closed_at is not None,
                 what=What(row.what),
+                handle=handle,
             )
         except (Tampered, KeyDestroyed):
             return None
@@ -92,7 +114,10 @@ class Outbox(MediaPart):
         return done.rowcount == 1
 
     async def settle(self, outbox_id: int, state: MessageState) -> None:
-        """The send ended: `SENT`, `UNKNOWN` or `FAILED`. A row that is gone is no error."""
+        """The send ended: `SENT`, `UNKNOWN` or `FAILED`. A row that is gone is no error.
+
+        Of a correction, or of a removal, `SENT` says that her chat is as it is wanted.
+        """
         if state not in _SETTLED:
             raise ValueError("a send ends as sent, unknown or failed")
         async with self._database.write() as connection:
@@ -115,8 +140,13 @@ class Outbox(MediaPart):
             return (await connection.execute(query)).scalar_one()
 
     async def recover(self) -> int:
-        """At the start: a send that was cut off may have arrived. Returns how many."""
+        """At the start: a send that was cut off may have arrived. Returns how many.
+
+        A correction or a removal that was cut off is made once more, which changes nothing.
+        """
+        again = outbox.update().where(outbox.c.sending, outbox.c.what != What.SAY)
         async with self._database.write() as connection:
+            await connection.execute(again.values(sending=False))
             return await _settle(connection, outbox.c.sending, MessageState.UNKNOWN)
 
     async def resend(self, message_id: str) -> bool:
@@ -170,10 +200,18 @@ class Handles(MediaPart):
             return list((await self._handles_of(connection, channel, address)).values())
 
     async def drop_handles(self, channel: str, address: str, gone: Sequence[str]) -> None:
-        """Forget these handles: they were removed from her chat."""
+        """Forget these handles: they were removed from her chat.
+
+        What was to be corrected or removed there is so by that.
+        """
         async with self._database.write() as connection:
             found = await self._handles_of(connection, channel, address)
-            await _delete_handles(connection, [row for row, h in found.items() if h in gone])
+            rows = [row for row, h in found.items() if h in gone]
+            query = select(handles.c.message_id).where(handles.c.id.in_(rows))
+            said = (await connection.execute(query)).scalars().all()
+            await _delete_handles(connection, rows)
+            mends = outbox.c.message_id.in_(said), outbox.c.what != What.SAY, ~outbox.c.sending
+            await _settle(connection, and_(*mends), MessageState.SENT)
 
     async def old_handles(self, before: datetime) -> list[tuple[str, str, list[str]]]:
         """Channel, address and handles of what was shown before that time. Nothing is deleted:
@@ -194,9 +232,6 @@ class Handles(MediaPart):
             except Tampered:
                 log.alarm("unreadable")
         return [(channel, address, old) for (channel, address), old in found.items()]
-
-    def _handle(self, row_id: str, sealed: bytes) -> str:
-        return self._vault.unseal("handle", "handles", "handle", row_id, sealed).decode()
 
     async def _handles_of(
         self, connection: AsyncConnection, channel: str, address: str
@@ -219,8 +254,13 @@ class Handles(MediaPart):
 async def _settle(
     connection: AsyncConnection, which: ColumnElement[bool], state: MessageState
 ) -> int:
-    found = (await connection.execute(select(outbox.c.message_id).where(which))).scalars().all()
-    await connection.execute(messages.update().where(messages.c.id.in_(found)).values(state=state))
+    rows = (await connection.execute(select(outbox.c.message_id, outbox.c.what).where(which))).all()
+    found = [row.message_id for row in rows]
+    for what in What:
+        done, failed = _ENDS.get(what, (state, state))
+        these = messages.c.id.in_([row.message_id for row in rows if row.what == what])
+        ends = done if state is MessageState.SENT else failed
+        await connection.execute(messages.update().where(these).values(state=ends))
     await connection.execute(outbox.delete().where(outbox.c.message_id.in_(found)))
     if state is MessageState.SENT:  # a photo or a voice that has arrived is kept no longer
         await connection.execute(media.delete().where(media.c.message_id.in_(found)))

@@ -85,6 +85,9 @@ class Part:
     def _address(self, case_id: str, sealed: bytes) -> str:
         return self._vault.unseal("address", "cases", "address", case_id, sealed).decode()
 
+    def _handle(self, row_id: str, sealed: bytes) -> str:
+        return self._vault.unseal("handle", "handles", "handle", row_id, sealed).decode()
+
     def _message(self, row: Row[Any], key: bytes) -> CaseMessage:
         return CaseMessage(
             id=row.id,

@@ -25,6 +25,11 @@ class MessageState(StrEnum):
     UNKNOWN = "unknown"  # the answer was lost: parked until the desk decides
     FAILED = "failed"  # given up: the desk decides
     DROPPED = "dropped"  # the desk decided not to send it again
+    CORRECTING = "correcting"  # its old words stand in her chat until the new ones are there
+    UNCORRECTED = "uncorrected"  # given up: the old words stand in her chat
+    TAKING_BACK = "taking_back"  # it stands in her chat until it is removed there
+    NOT_TAKEN = "not_taken"  # given up: it still stands in her chat
+    TAKEN_BACK = "taken_back"  # it was not sent, or stands in her chat no more
 
 
 class What(StrEnum):
@@ -263,6 +268,18 @@ class NotYours(StoreError):
 
 class Blocked(StoreError):
     """Nothing is taken from this address for now; nothing was stored."""
+
+
+class NotStanding(StoreError):
+    """It neither waits to be sent nor stands in her chat: it cannot be changed there."""
+
+
+class OnItsWay(StoreError):
+    """It is being sent at this moment; nothing was changed. Try again."""
+
+
+class CannotBeUndone(StoreError):
+    """It was sent, and her platform lets nothing be changed or removed."""
 
 
 class OtherCaseOpen(StoreError):

@@ -21,6 +21,7 @@ from bot.storage.engine import Database, connect
 from bot.storage.erasure import Erasure
 from bot.storage.figures import Figures
 from bot.storage.forum import ForumBook
+from bot.storage.mending import Mending
 from bot.storage.migrate import known, newest
 from bot.storage.outbox import Outbox
 from bot.storage.part import log
@@ -32,7 +33,9 @@ from bot.storage.tables import metadata
 _OPEN_PATIENCE = 1.0
 
 
-class Store(Cases, Outbox, Erasure, Receptions, Staff, DutyBook, DeskBook, Figures, ForumBook):
+class Store(
+    Cases, Outbox, Mending, Erasure, Receptions, Staff, DutyBook, DeskBook, Figures, ForumBook
+):
     """All that is kept. Made by `Store.open`, ended by `close`."""
 
     def __init__(self, database: Database, vault: Vault, now: Callable[[], datetime]) -> None:

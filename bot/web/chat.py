@@ -8,6 +8,7 @@ a screen with 112 does: that needs neither database nor conversation.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
 
 EXIT_SITE = "page.exit_site"
 HEARTBEAT = 15.0
+UPLOADS = 8
+"""Photos and voices that are on their way in at once: each lies in memory, whole."""
+UPLOAD_SECONDS = 180.0
 OGG, MP3 = "audio/ogg; codecs=opus", "audio/mpeg"
 _HIDE_DIGIT = "9"
 _ERROR_MARKS = (HOME, DANGER, HIDE)
@@ -87,6 +91,8 @@ class Chat:
         self._parts = parts
         self._templates = Templates(parts.texts, parts.pictures)
         self._leaving: set[asyncio.Future[None]] = set()
+        self._giving: set[str] = set()
+        self._ends: set[asyncio.Task[None]] = set()
 
     # --- the four routes -------------------------------------------------------------------
 
@@ -147,13 +153,31 @@ class Chat:
     # --- one request -----------------------------------------------------------------------
 
     async def _take_medium(self, request: Request) -> Response:
-        """A photo or a voice. Of who has no case nothing is read."""
+        """A photo or a voice. Of who has no case nothing is read, and of nobody two at once."""
         address = forms.token(request)
         if address is None or not await self._has_case(address):
             return self.error_page(400)
+        if address in self._giving or len(self._giving) >= UPLOADS:
+            return self.error_page(503)
+        self._giving.add(address)
         try:
-            form, content = await forms.read_medium(request)
-        except forms.BadForm:
+            return await self._take_her_medium(request, address)
+        finally:
+            end = asyncio.create_task(self._given(address))
+            self._ends.add(end)
+            end.add_done_callback(self._ends.discard)
+
+    async def _given(self, address: str) -> None:
+        """She may give another once nothing of this one is in memory."""
+        with contextlib.suppress(Exception):
+            await self._parts.intake.settled(NAME, address)
+        self._giving.discard(address)
+
+    async def _take_her_medium(self, request: Request, address: str) -> Response:
+        try:
+            async with asyncio.timeout(UPLOAD_SECONDS):
+                form, content = await forms.read_medium(request)
+        except (forms.BadForm, TimeoutError):
             return self.error_page(400)
         at = form.get("at", "")
         here = payload.unpack(at)

@@ -72,6 +72,13 @@ class PaperChannel:
         await asyncio.sleep(0)
         return window
 
+    async def correct(self, address: str, handle: Handle, message: Outgoing) -> None:
+        await asyncio.sleep(0)
+        if self.faults and (fault := self.faults.pop(0)) is not None:
+            raise fault
+        if handle in self.chats.get(address, {}):
+            self.chats[address][handle] = message.text
+
     async def remove(self, address: str, handles: Sequence[Handle]) -> None:
         await asyncio.sleep(0)
         if self.removals and (fault := self.removals.pop(0)) is not None:
@@ -111,6 +118,9 @@ class LastingPaper(PaperChannel):
 
     async def show(self, address: str, message: Outgoing, window: Handle | None) -> Handle:
         return await super().show(address, message, None)
+
+    async def correct(self, address: str, handle: Handle, message: Outgoing) -> None:
+        self.asked.append("correct")
 
     async def remove(self, address: str, handles: Sequence[Handle]) -> None:
         self.asked.append("remove")
@@ -230,6 +240,10 @@ class Shell:
 
     async def sends(self, kind: MediaKind, **other: object) -> None:
         await self.done(Sent(kind), **other)
+
+    async def edits(self, handle: Handle, text: str) -> None:
+        """She changes her message, and the platform is told that it is kept."""
+        await self.phen.conversation.edited(*self.her, handle, text)
 
     async def settled(self, who: Who | None = None) -> None:
         await self.phen.conversation.settled(*(who or self.her))

@@ -16,7 +16,8 @@ from sqlalchemy.exc import OperationalError
 
 from bot import handover as handover_of
 from bot import lines as lines_of
-from bot.channels.base import Fetch, Unsent
+from bot.channels.base import Fetch, Incoming, Unsent
+from bot.lines import NotHandled
 from bot.storage.records import CaseState, MediumKind, MessageState, StaffMember
 from dialogs import engine
 from dialogs.model import CASE, HIDE, START, MediaKind, Position, Sent, Started, Tapped, Typed
@@ -685,6 +686,23 @@ async def test_under_a_cover_who_is_shut_out_sees_the_cover_alone(shell: Shell) 
     assert shell.chat == [shell.say("start.text")]
 
 
+async def test_who_is_shut_out_cannot_fill_the_case_with_photos_that_are_declined(
+    shell: Shell,
+) -> None:
+    await shut_out(shell, "case")
+    case = await shell.case()
+    before = await shell.phen.store.messages(case.id)
+    for _ in range(3):
+        await shell.sends(MediaKind.PHOTO)
+        await shell.sends(MediaKind.PHOTO, overtaken=True)
+    assert await shell.phen.store.messages(case.id) == before
+    assert shell.say("blocked.text") in shell.chat[0]
+    shell.phen.conversation.idle(HER)
+    await shell.settled()
+    await shell.sends(MediaKind.PHOTO)
+    assert shell.chat[0] == shell.say("start.text")
+
+
 async def test_while_a_block_lasts_no_new_case_is_opened(shell: Shell) -> None:
     await shut_out(shell, "hour")
     await shell.taps("case_end_yes")
@@ -1001,3 +1019,77 @@ async def test_in_a_lasting_chat_nothing_is_ever_removed_or_swept(lasting: Shell
     assert await lasting.phen.store.kept_handles(*lasting.her) == []
     assert lasting.chat.count("hers") == 2
     assert len(lasting.chat) == comes(lasting) + 2
+
+
+# --- she changes what she wrote ------------------------------------------------------------------
+
+
+async def wrote(shell: Shell, text: str = "едно") -> str:
+    """Under which handle her words stand, in an open case."""
+    await shell.opens_case()
+    await shell.types(text)
+    return list(shell.channel.chats[shell.her.address])[-1]
+
+
+async def test_her_edit_is_what_the_desk_reads(shell: Shell) -> None:
+    handle = await wrote(shell)
+    await shell.edits(handle, "две")
+    assert await said_in(shell) == ["две"]
+    await shell.edits(handle, "")
+    assert await said_in(shell) == [""]
+
+
+async def test_an_edit_comes_after_the_words_that_it_changes(shell: Shell) -> None:
+    await shell.opens_case()
+    written = shell.does(Typed("едно"))
+    handle = list(shell.channel.chats[shell.her.address])[-1]
+    edited = shell.phen.conversation.edited(*shell.her, handle, "две")
+    await asyncio.gather(written, edited)
+    assert await said_in(shell) == ["две"]
+
+
+async def test_an_edit_of_words_that_could_not_be_kept_waits_for_them(shell: Shell) -> None:
+    await shell.opens_case()
+    goes_away(shell, "add_from_woman")
+    with pytest.raises(NotHandled):
+        await shell.does(Typed("едно"), key="k")
+    handle = list(shell.channel.chats[shell.her.address])[-1]
+    comes_back(shell)
+    with pytest.raises(NotHandled):
+        await shell.edits(handle, "две")
+    again = Incoming(*shell.her, Typed("едно"), "k", handle)
+    await shell.phen.conversation.accept(again)
+    await shell.edits(handle, "две")
+    assert await said_in(shell) == ["две"]
+
+
+async def test_an_edit_that_could_not_be_kept_is_not_acknowledged(shell: Shell) -> None:
+    handle = await wrote(shell)
+    goes_away(shell, "edit_from_woman")
+    with pytest.raises(NotHandled):
+        await shell.edits(handle, "две")
+    comes_back(shell)
+    await shell.edits(handle, "две")
+    assert await said_in(shell) == ["две"]
+
+
+async def test_an_edit_outside_a_case_writes_no_row(shell: Shell) -> None:
+    await shell.types("едно")
+    before = await shell.phen.store.counts()
+    await shell.edits("1", "две")
+    assert await shell.phen.store.counts() == before
+
+
+async def test_an_edit_after_the_end_changes_nothing(shell: Shell) -> None:
+    handle = await wrote(shell)
+    case = await shell.case()
+    await shell.phen.store.close_case(case.id, None, "bye")
+    await shell.edits(handle, "две")
+    assert [m.text for m in await shell.phen.store.messages(case.id)] == ["едно"]
+
+
+async def test_an_edit_under_a_cover_is_marked_since_it_may_not_be_she(shell: Shell) -> None:
+    handle = await wrote(shell)
+    shell.phen.windows.left(shell.her)
+    await shell.edits(handle, "две")
+    assert await marked_covered(shell) == [True]

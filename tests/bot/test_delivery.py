@@ -13,6 +13,7 @@ from bot import delivery as delivery_of
 from bot.channels.base import Gone, Outgoing, Refused, SendError, Throttled, Unknown, Unsent
 from bot.delivery import MAX_ATTEMPTS, remove_old
 from bot.storage.records import (
+    CannotBeUndone,
     Case,
     CaseMessage,
     Medium,
@@ -429,3 +430,122 @@ async def test_a_page_without_a_stream_is_given_the_voice_with_its_message(shell
     [unread] = await shell.phen.delivery.unread(HER)
     assert unread.voice == VOICE
     assert "Ogg" not in repr(unread)
+
+
+# --- what was said is corrected or taken back ----------------------------------------------------
+
+
+async def answered(shell: Shell) -> tuple[Case, StaffMember, str]:
+    """Her chat ends with two answers; the first one's id."""
+    case, maria = await claimed(shell)
+    first = await shell.phen.desk.reply(maria, case.id, "Утре в 9.", "k1")
+    await shell.phen.desk.reply(maria, case.id, "Тук съм.", "k2")
+    for _ in range(2):
+        await shell.deliver()
+    assert shell.chat[-2:] == ["Утре в 9.", "Тук съм."]
+    return case, maria, first.id
+
+
+async def state_of(shell: Shell, case: Case, message_id: str) -> MessageState:
+    (found,) = [m.state for m in await shell.phen.store.messages(case.id) if m.id == message_id]
+    return found
+
+
+async def test_a_correction_stands_where_the_old_words_stood(shell: Shell) -> None:
+    case, maria, message = await answered(shell)
+    await shell.phen.desk.correct(maria, case.id, message, "Утре в 10.")
+    await shell.deliver()
+    assert shell.chat[-2:] == ["Утре в 10.", "Тук съм."]
+    assert await state_of(shell, case, message) is MessageState.SENT
+
+
+async def test_what_is_taken_back_leaves_her_chat_and_its_handle_is_forgotten(
+    shell: Shell,
+) -> None:
+    case, maria, message = await answered(shell)
+    kept = len(await shell.phen.store.kept_handles(*HER))
+    await shell.phen.desk.take_back(maria, case.id, message)
+    await shell.deliver()
+    assert "Утре в 9." not in shell.chat
+    assert shell.chat[-1] == "Тук съм."
+    assert await state_of(shell, case, message) is MessageState.TAKEN_BACK
+    assert len(await shell.phen.store.kept_handles(*HER)) == kept - 1
+
+
+async def test_a_correction_does_not_overtake_what_it_corrects(shell: Shell) -> None:
+    case, maria = await claimed(shell)
+    message = await shell.phen.desk.reply(maria, case.id, "Утре в 9.", "k")
+    await shell.phen.desk.correct(maria, case.id, message.id, "Утре в 10.")
+    await shell.deliver()
+    assert shell.channel.shown[-1] == "Утре в 10."
+    assert "Утре в 9." not in shell.channel.shown
+
+
+async def test_after_hide_there_is_nothing_to_correct_and_nothing_comes_back(
+    shell: Shell,
+) -> None:
+    case, maria, message = await answered(shell)
+    await shell.phen.desk.correct(maria, case.id, message, "Утре в 10.")
+    await shell.taps("hide")
+    assert await state_of(shell, case, message) is MessageState.SENT
+    await shell.taps("inside")
+    await shell.deliver()
+    assert "Утре в 10." not in [*shell.chat, *shell.channel.shown]
+
+
+async def test_while_nobody_looks_a_correction_waits(shell: Shell) -> None:
+    case, maria, message = await answered(shell)
+    shell.phen.windows.left(HER)
+    await shell.phen.desk.correct(maria, case.id, message, "Утре в 10.")
+    await shell.deliver()
+    assert await state_of(shell, case, message) is MessageState.CORRECTING
+    assert "Утре в 9." in shell.chat
+    await shell.taps("inside")
+    await shell.deliver()
+    assert "Утре в 10." in shell.chat
+
+
+@pytest.mark.parametrize("fault", [Unknown(), Unsent(), Throttled(1)], ids=repr)
+async def test_a_correction_that_may_have_come_is_simply_made_again(
+    shell: Shell, fault: SendError
+) -> None:
+    case, maria, message = await answered(shell)
+    shell.channel.faults = [fault]
+    await shell.phen.desk.correct(maria, case.id, message, "Утре в 10.")
+    await shell.deliver()
+    assert await state_of(shell, case, message) is MessageState.CORRECTING
+    shell.clock.passes(minutes=1)
+    await shell.deliver()
+    assert "Утре в 10." in shell.chat
+    assert await state_of(shell, case, message) is MessageState.SENT
+
+
+async def test_a_correction_that_is_refused_says_that_the_old_words_stand(shell: Shell) -> None:
+    case, maria, message = await answered(shell)
+    shell.channel.faults = [Refused()]
+    await shell.phen.desk.correct(maria, case.id, message, "Утре в 10.")
+    await shell.deliver()
+    assert await state_of(shell, case, message) is MessageState.UNCORRECTED
+    await shell.phen.desk.correct(maria, case.id, message, "Утре в 10.")
+    await shell.deliver()
+    assert "Утре в 10." in shell.chat
+
+
+async def test_what_could_not_be_taken_back_says_that_it_still_stands(shell: Shell) -> None:
+    case, maria, message = await answered(shell)
+    shell.channel.removals = [Refused()]
+    await shell.phen.desk.take_back(maria, case.id, message)
+    await shell.deliver()
+    assert "Утре в 9." in shell.chat
+    assert await state_of(shell, case, message) is MessageState.NOT_TAKEN
+
+
+async def test_into_a_chat_that_keeps_everything_nothing_is_corrected(lasting: Shell) -> None:
+    case, maria, _ = await replied(lasting)
+    message = (await lasting.phen.store.messages(case.id))[-1].id
+    with pytest.raises(CannotBeUndone):
+        await lasting.phen.desk.correct(maria, case.id, message, "друго")
+    with pytest.raises(CannotBeUndone):
+        await lasting.phen.desk.take_back(maria, case.id, message)
+    await lasting.deliver()
+    assert lasting.channel.asked == []  # type: ignore[attr-defined]

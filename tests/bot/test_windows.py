@@ -706,3 +706,28 @@ def test_after_hide_nothing_of_ours_stays_whatever_came_before(
 def test_after_hide_nothing_stays_even_of_what_arrived_without_an_answer(acts: list[str]) -> None:
     """Of a call that was under way when she hid, and whose answer was lost, nobody can know."""
     assert asyncio.run(nothing_left_after(acts, True, False)) == []
+
+
+@pytest.mark.parametrize("act", ["correct", "take back"])
+async def test_nothing_is_changed_in_a_chat_that_is_covered_by_the_time_of_its_turn(
+    world: World, act: str
+) -> None:
+    world.windows.show(HER, page("case", in_case=True))
+    await world.say("утре в 9")
+    await world.windows.settled()
+    (handle,) = [each for each, text in world.channel.chats["1"].items() if text == "утре в 9"]
+    world.channel.lock = asyncio.Event()
+    world.windows.show(HER, page("112", in_case=True))
+    await asyncio.sleep(0.01)
+    change = (
+        world.windows.correct(HER, handle, said("утре в 10"))
+        if act == "correct"
+        else world.windows.take_back(HER, handle)
+    )
+    changing = asyncio.create_task(change)
+    await asyncio.sleep(0.01)
+    world.windows.left(HER)
+    world.channel.lock.set()
+    with pytest.raises(Covered):
+        await changing
+    assert "утре в 9" in world.channel.chat()

@@ -64,8 +64,14 @@ class Her:
         assert self.telegram is not None
         return [shown.words for shown in self.telegram.woman.bot_messages]
 
+    async def before_her(self) -> list[str]:
+        """All that stands before her, should something be missing."""
+        if self.web is None:
+            return await self.said()
+        return [await self.web.page.locator("body").inner_text()]
+
     async def hears(self, words: str) -> None:
-        assert await eventually(lambda: self.has(words), 15), await self.said()
+        assert await eventually(lambda: self.has(words), 15), (words, await self.before_her())
 
 
 @dataclass

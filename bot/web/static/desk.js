@@ -26,19 +26,27 @@ const desk = (() => {
 
   const CONTROLS = "a[href], button, summary, input:not([type=hidden]), textarea";
 
-  /* Where the focus stood in what is replaced, it stands again. */
-  function exchange(before, now) {
-    const place = [...before.querySelectorAll(CONTROLS)].indexOf(document.activeElement);
-    const inside = before.contains(document.activeElement);
-    before.replaceWith(now);
-    if (!inside) return;
-    const controls = now.querySelectorAll(CONTROLS);
+  const standing = (box) => [...box.querySelectorAll(CONTROLS)].indexOf(document.activeElement);
+
+  function refocus(box, place) {
+    const controls = box.querySelectorAll(CONTROLS);
     const next = controls[Math.min(Math.max(place, 0), controls.length - 1)];
     (next || document.getElementById("main")).focus();
   }
 
-  /* Lists keep their untouched entries, so that focus and a screen reader's place survive. */
+  /* Where the focus stood in what is replaced, it stands again. */
+  function exchange(before, now) {
+    const place = standing(before);
+    const inside = before.contains(document.activeElement);
+    before.replaceWith(now);
+    if (inside) refocus(now, place);
+  }
+
+  /* Lists keep their untouched entries, so that focus and a screen reader's place survive; and
+     one that she is just correcting stays as it is until she is done. */
   function merge(old, fresh) {
+    const held = [...old.children].find((child) => child.contains(document.activeElement));
+    const stood = held && standing(held);
     const kept = new Map([...old.children].map((child) => [child.id, child]));
     let place = null;
     for (const child of [...fresh.children]) {
@@ -46,7 +54,7 @@ const desk = (() => {
       let now = before;
       kept.delete(child.id);
       if (!before) now = document.importNode(child, true);
-      else if (before.outerHTML !== child.outerHTML) {
+      else if (before.outerHTML !== child.outerHTML && !before.querySelector("details[open]")) {
         now = document.importNode(child, true);
         exchange(before, now);
       }
@@ -59,6 +67,9 @@ const desk = (() => {
       gone.remove();
       if (inside) (old.querySelector("a") || document.getElementById("main")).focus();
     }
+    // An entry that changes its place among the others loses the focus on the way.
+    const moved = held && document.activeElement === document.body && document.getElementById(held.id);
+    if (moved) refocus(moved, stood);
   }
 
   function swapList(old, fresh) {
@@ -75,6 +86,7 @@ const desk = (() => {
     else if (closed && !closedNow) closed.remove();
     else if (!closed && closedNow) lists.length && old.querySelectorAll("section")[1].append(closedNow);
     old.dataset.news = fresh.dataset.news;
+    document.getElementById("stopped").hidden = !("stopped" in fresh.dataset);
     ring.heard(old);
     drafts.sweep(old);
   }
@@ -168,6 +180,7 @@ const desk = (() => {
         lost(false);
       } while (again);
     } catch { lost(true); } finally { asking = false; }
+    if (again) refresh(); // asked for while the last one failed: the line may be back by now
   }
 
   /* She has read it only if the page is really before her eyes. */
@@ -239,6 +252,13 @@ const desk = (() => {
     problem(told ? told.textContent : otherwise);
   }
 
+  /* A note that is kept makes room again for what is said to her. */
+  function fold(box, button) {
+    const inside = [null, document.body, button].includes(document.activeElement) || box.contains(document.activeElement);
+    box.open = false;
+    if (inside) box.querySelector("summary").focus();
+  }
+
   async function send(form) {
     const box = form.elements.text;
     const button = form.querySelector("button[data-busy]");
@@ -247,6 +267,8 @@ const desk = (() => {
     const outcome = await post(form, new URLSearchParams(new FormData(form)), button);
     if (outcome === "sent" && box.value === text) box.value = "";
     if (form.isConnected) drafts.keep(form);
+    const folded = form.closest("details");
+    if (outcome === "sent" && folded && !box.value) return fold(folded, button);
     // Who writes a note by now must not find herself in the answer to the woman.
     if ([null, document.body, button].includes(document.activeElement)) box.focus();
   }
@@ -307,7 +329,7 @@ const desk = (() => {
       if (event.target.matches(".more > [open]")) event.target.scrollIntoView({ block: "nearest" });
     }, true);
     document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
-    window.addEventListener("offline", () => lost(true));
+    window.addEventListener("offline", () => { lost(true); refresh(); });
     window.addEventListener("online", refresh);
     setInterval(refresh, 30000);
     listen();

@@ -67,12 +67,20 @@ class RecordingIntake:
 
     got: list[Incoming] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
+    edits: list[tuple[str, str, str]] = field(default_factory=list)
     keep: Callable[[Incoming, asyncio.Future[None]], None] = lambda _, kept: kept.set_result(None)
+    keep_edit: Callable[[asyncio.Future[None]], None] = lambda kept: kept.set_result(None)
 
     def accept(self, incoming: Incoming) -> asyncio.Future[None]:
         self.got.append(incoming)
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.keep(incoming, kept)
+        return kept
+
+    def edited(self, channel: str, address: str, handle: str, text: str) -> asyncio.Future[None]:
+        self.edits.append((address, handle, text))
+        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.keep_edit(kept)
         return kept
 
     def left(self, channel: str, address: str) -> None:

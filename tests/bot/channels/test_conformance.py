@@ -295,6 +295,10 @@ class Web:
                 self.messages = {
                     n: text for n, text in self.messages.items() if str(n) not in data["n"]
                 }
+            case "correct":
+                if data["n"] in self.messages:
+                    self.messages[data["n"]] = f"{data['author']} {data['text']}".strip()
+                await self.page.post(f"{self.url}seen", data={"n": str(data["n"])})
             case _:
                 self.messages[data["n"]] = f"{data['author']} {data['text']}".strip()
                 self.voices[data["n"]] = data["voice"]
@@ -497,6 +501,32 @@ async def test_what_is_removed_is_gone_and_twice_is_no_error(her: Harness) -> No
         await her.channel.remove(her.address, handles)
         assert await her.screen() == (["Случай", "Тук съм."] if her.channel.limits.lasting else [])
     await her.channel.remove(her.address, [])
+
+
+async def test_a_message_of_her_case_says_the_new_words_where_it_stands(her: Harness) -> None:
+    await show(her, screen("Случай"))
+    handle = await show(her, said("Утре в 9.", number=1, author="Консултант"))
+    await show(her, said("Тук съм.", number=2))
+    mended = said("Утре в 10.", number=1, author="Консултант")
+    if her.channel.limits.lasting:
+        with pytest.raises(Refused):
+            await her.channel.correct(her.address, handle, mended)
+        return
+    for _ in range(2):  # the second time it says so already
+        await her.channel.correct(her.address, handle, mended)
+        _, first, second = await her.screen()
+        assert re.fullmatch(r"Консултант:?\s+Утре в 10\.", first)
+        assert second == "Тук съм."
+
+
+async def test_what_stands_there_no_more_is_not_brought_back_by_a_correction(her: Harness) -> None:
+    if her.channel.limits.lasting:
+        pytest.skip("nothing is removed there")
+    await show(her, screen("Случай"))
+    handle = await show(her, said("Утре в 9.", number=1))
+    await her.channel.remove(her.address, [handle])
+    await her.channel.correct(her.address, handle, said("Утре в 10.", number=1))
+    assert await her.screen() == ["Случай"]
 
 
 async def test_a_sweep_is_no_error_and_leaves_what_is_known_removable(her: Harness) -> None:

@@ -206,6 +206,64 @@ async def test_a_message_she_edits_is_not_a_second_message(line: Line) -> None:
     assert [i.event for i in got] == [Typed("едно"), Typed("три")]
 
 
+async def test_an_edit_of_hers_is_handed_over_by_its_message_and_as_plain_text(line: Line) -> None:
+    await line.opens()
+    woman = line.server.woman()
+    woman.types("едно")
+    await line.intake.receives(1)
+    written = woman.chat[0]
+    woman.edits(written, "две 😀")
+    woman.edits(written, " \n\u00a0")
+    await eventually(lambda: len(line.intake.edits) == 2)
+    address, handle = str(woman.id), str(written.id)
+    assert line.intake.edits == [(address, handle, "две 😀"), (address, handle, "")]
+
+
+async def test_an_edit_that_could_not_be_kept_comes_again(line: Line) -> None:
+    failed: list[None] = []
+
+    def fails_once(kept: asyncio.Future[None]) -> None:
+        if failed:
+            return kept.set_result(None)
+        failed.append(None)
+        kept.set_exception(OSError())
+
+    line.intake.keep_edit = fails_once
+    await line.opens()
+    woman = line.server.woman()
+    woman.types("едно")
+    await line.intake.receives(1)
+    number = woman.edits(woman.chat[0], "две")
+    await eventually(lambda: len(line.intake.edits) == 2)
+    assert line.intake.edits[0] == line.intake.edits[1]
+    await eventually(
+        lambda: (line.server.called("getUpdates")[-1].params.get("offset") or 0) > number
+    )
+
+
+CORRECTIONS = {
+    "message is not modified": None,
+    "message to edit not found": None,
+    "message can't be edited": Refused,
+}
+
+
+@pytest.mark.parametrize("why", CORRECTIONS)
+async def test_what_telegram_says_to_a_correction_is_a_verdict(line: Line, why: str) -> None:
+    await line.opens()
+    woman = line.server.woman()
+    address = str(woman.id)
+    handle = await line.channel.show(address, said("Утре в 9.", number=1), None)
+    error = ApiError(400, f"Bad Request: {why}")
+    line.server.fail(Fault("refuse", "editMessageText", error=error))
+    correct = line.channel.correct(address, handle, said("Утре в 10.", number=1))
+    if (verdict := CORRECTIONS[why]) is None:
+        await correct
+    else:
+        with pytest.raises(verdict):
+            await correct
+
+
 async def test_notes_of_telegrams_own_are_no_message(line: Line) -> None:
     await line.opens()
     woman = line.server.woman()

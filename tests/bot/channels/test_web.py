@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from bot.channels.base import Incoming, Unsent
-from bot.channels.web import MAX_STREAMS, NotAnswered, Wipe
+from bot.channels.web import MAX_STREAMS, Correction, NotAnswered, Wipe
 from dialogs.model import Position, Started, Tapped, Typed
 from tests.bot.web.fakes import SCREENS, World, message
 
@@ -163,3 +163,25 @@ async def test_stopping_closes_every_open_page(world: World) -> None:
         assert await stream.get() is None
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_a_correction_is_made_once_her_page_has_it_and_needs_an_open_page(
+    world: World,
+) -> None:
+    with pytest.raises(Unsent):
+        await world.channel.correct("a", "1", message(1, "Утре в 10."))
+    async with world.channel.listen(world.line, "a") as stream:
+        world.channel.seen("a", 1)
+        making = asyncio.create_task(world.channel.correct("a", "1", message(1, "Утре в 10.")))
+        assert await stream.get() == Correction(message(1, "Утре в 10."))
+        assert not making.done()
+        world.channel.seen("a", 1)
+        await making
+
+
+async def test_a_message_taken_back_while_she_writes_does_not_send_her_away(world: World) -> None:
+    world.line.cases.add("a")
+    waits = asyncio.create_task(world.channel.answer(world.line, tap("a", Typed("здравей"))))
+    await asyncio.sleep(0)
+    await world.channel.remove("a", ["1"])
+    assert not (await waits).hidden

@@ -50,7 +50,7 @@ class Phones:
         centre = self.centre
         forum = Forum(
             self.bells, group.id, centre.desk, centre.store, centre.vault, words()[1],
-            centre.changes,
+            centre.changes, centre.clock,
         )  # fmt: skip
         self.runs(forum.took)
         self.tasks.append(asyncio.create_task(forum.run()))

@@ -388,13 +388,63 @@ async def test_what_cannot_be_sent_is_refused_and_says_so(room: Room) -> None:
     assert await room.said_to(case) == []
 
 
-async def test_who_edits_what_was_sent_is_told_that_it_stays(room: Room) -> None:
+async def stands(room: Room, case: Case) -> str:
+    """Her newest answer was sent, and stands in the woman's chat; its id."""
+    await room.sends()
+    message = (await room.centre.store.messages(case.id))[-1]
+    await room.centre.store.add_handles(case.id, ["41"], message.id)
+    return message.id
+
+
+async def test_who_edits_her_answer_corrects_it_for_the_woman(room: Room) -> None:
     case = await room.claimed("тих орех", "Здравей")
     said = room.maria.says("Тук съм.", "тих орех")
     await room.maria.sees("тих орех", say("state.due"))
-    room.maria.edits(said, "Няма ме.")
+    await stands(room, case)
+    room.maria.edits(said, "Тук съм до 9.")
+    told = await room.maria.sees("тих орех", say("state.correcting"))
+    assert told.answers == said.id
+    assert "Тук съм до 9." in told.words
+    assert await room.sends() == ["Тук съм до 9."]
+    await room.maria.sees("тих орех", say("state.sent"))
+
+
+async def test_an_answer_is_taken_back_by_its_button(room: Room) -> None:
+    case = await room.claimed("тих орех", "Здравей")
+    room.maria.says("Тук съм.", "тих орех")
+    await room.maria.sees("тих орех", say("state.due"))
+    await stands(room, case)
+    room.centre.changes.notify()
+    await room.maria.sees("тих орех", say("state.sent"))
+    room.maria.presses(say("button.take_back"), "тих орех")
+    await room.maria.sees("тих орех", say("state.taking_back"))
+    await room.sends()
+    shown = await room.maria.sees("тих орех", say("state.taken_back"))
+    assert shown.buttons == []
+
+
+async def test_an_edit_that_would_make_a_note_or_is_of_no_answer_is_refused(room: Room) -> None:
+    case = await room.claimed("тих орех", "Здравей")
+    said = room.maria.says("Тук съм.", "тих орех")
+    await room.maria.sees("тих орех", say("state.due"))
+    room.maria.edits(said, "// лъже")
     told = await room.maria.sees("тих орех", say("refused.edited"))
     assert told.answers == said.id
+    note = room.maria.says("// две деца", "тих орех")
+    await room.maria.sees("тих орех", say("noted"))
+    room.maria.edits(note, "Две деца ли имаш?")
+    await room.maria.sees("тих орех", say("refused.standing"))
+    assert await room.said_to(case) == ["Тук съм."]
+    assert await room.said_to(case, Author.NOTE) == ["две деца"]
+
+
+async def test_nobody_else_corrects_her_answer(room: Room) -> None:
+    case = await room.claimed("тих орех", "Здравей")
+    said = room.maria.says("Тук съм.", "тих орех")
+    await room.maria.sees("тих орех", say("state.due"))
+    await room.centre.desk.transfer(room.maria_account, case.id, room.elena_account.id)
+    room.maria.edits(said, "Няма ме.")
+    await room.maria.sees("тих орех", say("refused.not_yours"))
     assert await room.said_to(case) == ["Тук съм."]
 
 

@@ -311,3 +311,48 @@ async def test_every_change_wakes_the_open_desks(centre: Centre) -> None:
             changed.clear()
             await act
             assert changed.is_set()
+
+
+# --- correcting and taking back ------------------------------------------------------------------
+
+
+async def test_only_the_one_who_wrote_it_corrects_it_and_the_audit_knows(centre: Centre) -> None:
+    maria, elena = await centre.person("maria"), await centre.person("elena")
+    case = await centre.woman("тих орех")
+    await centre.desk.claim(maria, case.id)
+    message = await centre.desk.reply(maria, case.id, "Утре в 9.", "k")
+    for act in (
+        centre.desk.correct(elena, case.id, message.id, "друго"),
+        centre.desk.take_back(elena, case.id, message.id),
+    ):
+        with pytest.raises(NotYours):
+            await act
+    for words, refusal in ((" ", EmptyText), ("а" * (MAX_WORDS + 1), TextTooLong)):
+        with pytest.raises(refusal):
+            await centre.desk.correct(maria, case.id, message.id, words)
+    await centre.desk.correct(maria, case.id, message.id, " Утре в 10. ")
+    await centre.desk.correct(maria, case.id, message.id, "Утре в 10.")
+    await centre.desk.take_back(maria, case.id, message.id)
+    await centre.desk.take_back(maria, case.id, message.id)
+    audited = await centre.audited()
+    assert audited.count((maria.id, "case.corrected")) == 1
+    assert audited.count((maria.id, "case.taken_back")) == 1
+    assert not {"Утре в 9.", "Утре в 10."} & set(await centre.send_all())
+
+
+async def test_what_can_be_changed_is_offered_and_nothing_else(centre: Centre) -> None:
+    maria = await centre.person("maria")
+    case = await centre.woman("тих орех", "Здравей")
+    await centre.desk.claim(maria, case.id)
+    await centre.send_all()
+    await centre.desk.note(maria, case.id, "бележка", "n")
+    await centre.desk.reply(maria, case.id, "първо", "k1")
+    await centre.send_all(MessageState.UNKNOWN)
+    waits = await centre.desk.reply(maria, case.id, "второ", "k2")
+    assert (await centre.desk.open(maria, case.id)).mendable == {waits.id}
+    await centre.send_all()
+    assert (await centre.desk.open(maria, case.id)).mendable == {waits.id}
+    centre.desk._lasting = frozenset({"web"})
+    assert (await centre.desk.open(maria, case.id)).mendable == frozenset()
+    await centre.desk.close(maria, case.id)
+    assert (await centre.desk.open(maria, case.id)).mendable == frozenset()

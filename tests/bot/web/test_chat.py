@@ -7,6 +7,7 @@ import gzip
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -595,7 +596,7 @@ async def test_for_the_script_there_is_nothing_to_show(
     her: httpx.AsyncClient, world: World
 ) -> None:
     await open_case(her)
-    her.headers |= BY_SCRIPT
+    her.headers.update(BY_SCRIPT)
     assert (await give(her, sounds.photo())).status_code == 204
     assert len(world.line.given) == 1
 
@@ -650,6 +651,36 @@ async def test_what_is_as_large_as_allowed_arrives_and_more_does_not(
     assert (await give(her, bytes(MAX_MEDIUM))).status_code == 200
     assert (await give(her, bytes(MAX_MEDIUM + 100_000))).status_code == 413
     assert [len(each) for each in world.line.given] == [MAX_MEDIUM]
+
+
+async def test_of_one_woman_no_second_medium_is_read_before_the_first_is_done(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    await open_case(her)
+    answers = await asyncio.gather(*(give(her, bytes(MAX_MEDIUM), once=f"k{n}") for n in range(5)))
+    assert sorted(answer.status_code for answer in answers) == [200, 503, 503, 503, 503]
+    assert len(world.line.given) == 1
+    assert (await give(her, b"later", once="later")).status_code == 200
+    assert world.line.given[1:] == [b"later"]
+
+
+async def test_no_more_media_come_in_at_once_than_the_memory_holds(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.web.chat.UPLOADS", 2)
+    transport = httpx.ASGITransport(app=world.app(), raise_app_exceptions=False)
+    async with AsyncExitStack() as stack:
+        women = [
+            await stack.enter_async_context(
+                httpx.AsyncClient(transport=transport, base_url="http://phen.test")
+            )
+            for _ in range(4)
+        ]
+        for woman in women:
+            await open_case(woman)
+        answers = await asyncio.gather(*(give(woman, b"a photo") for woman in women))
+        assert sorted(answer.status_code for answer in answers) == [200, 200, 503, 503]
+        assert all("112" in answer.text for answer in answers)
 
 
 async def test_nothing_of_a_large_medium_touches_the_disk(

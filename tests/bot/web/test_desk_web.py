@@ -45,7 +45,7 @@ from tests.standins.telegram import TelegramStandIn
 HOST = "https://desk.test"
 
 
-def site(centre: Centre, bells: Bells | None = None) -> Starlette:
+def site(centre: Centre, bells: Bells | None = None, stop: StopSwitch | None = None) -> Starlette:
     """The pages behind the login, over a real store."""
     content, texts = words()
     parts = WebParts(
@@ -56,7 +56,7 @@ def site(centre: Centre, bells: Bells | None = None) -> Starlette:
         desk=centre.desk,
         accounts=centre.accounts,
         team=Team(centre.store, centre.accounts, centre.changes, lambda: None, texts),
-        stop=StopSwitch(centre.store, lambda: None),
+        stop=stop or StopSwitch(centre.store, lambda: None),
         store=centre.store,
         changes=centre.changes,
         links=cast(Any, None),
@@ -301,7 +301,7 @@ async def test_sent_twice_it_stands_once(centre: Centre, maria: Browser) -> None
     form = maria.fields(f"{at}/reply")
     for _ in range(2):
         await maria.post(f"{at}/reply", **form, text="Само веднъж.")
-    assert maria.text.count("Само веднъж.") == 1
+    assert maria.page.count(">Само веднъж.</p>") == 1
 
 
 async def test_what_could_not_be_sent_stands_in_its_box_again(
@@ -368,6 +368,63 @@ async def test_what_may_not_have_arrived_can_be_sent_again(centre: Centre, maria
     assert action
     await maria.submit(action[1])
     assert await centre.send_all() == ["Чуваш ли ме?"]
+
+
+async def mended(centre: Centre, maria: Browser) -> tuple[str, str]:
+    """A reply of Maria's that stands in the woman's chat: the case's address and its own."""
+    at = await claimed(centre, maria)
+    await maria.submit(f"{at}/reply", text="Утре в 9.")
+    await centre.send_all()
+    case_id = at.rpartition("/")[2]
+    message = (await centre.store.messages(case_id))[-1]
+    await centre.store.add_handles(case_id, ["41"], message.id)
+    await maria.get(at)
+    return at, f"{at}/message/{message.id}"
+
+
+async def test_a_sent_reply_is_corrected_and_says_what_stands_in_her_chat(
+    centre: Centre, maria: Browser
+) -> None:
+    _, message = await mended(centre, maria)
+    assert "Може вече да го е прочела." in maria.text
+    await maria.submit(f"{message}/correct", text="Утре в 10.")
+    assert "Утре в 10." in maria.text
+    assert "Там стои старият текст." in maria.text
+    assert await centre.send_all() == ["Утре в 10."]
+    await maria.submit(f"{message}/correct", text="Утре в 11.")
+    assert await centre.send_all(MessageState.FAILED) == ["Утре в 11."]
+    await maria.get(message.partition("/message")[0])
+    assert "Поправката не стигна до нея." in maria.text
+
+
+async def test_a_sent_reply_is_taken_back_and_a_failure_says_that_it_still_stands(
+    centre: Centre, maria: Browser
+) -> None:
+    at, message = await mended(centre, maria)
+    await maria.submit(f"{message}/take_back")
+    assert "Още не е върнато. Стои в чата ѝ." in maria.text
+    await centre.send_all(MessageState.FAILED)
+    await maria.get(at)
+    assert "Още стои в чата ѝ." in maria.text
+    await maria.submit(f"{message}/take_back")
+    await centre.send_all()
+    await maria.get(at)
+    assert "Върнато" in maria.text
+    assert f'action="{message}/' not in maria.page
+
+
+async def test_what_was_sent_on_viber_is_not_offered_and_is_refused_with_the_reason(
+    centre: Centre, maria: Browser
+) -> None:
+    at, message = await mended(centre, maria)
+    fields = maria.fields(f"{message}/take_back")
+    centre.desk._lasting = frozenset({"web"})
+    await maria.get(at)
+    assert f'action="{message}/' not in maria.page
+    for act in ("correct", "take_back"):
+        await maria.post(f"{message}/{act}", **fields, text="друго")
+        assert maria.status == 409
+        assert "Във Viber остава" in maria.text
 
 
 async def test_opening_a_case_takes_its_unread_mark_away(centre: Centre, maria: Browser) -> None:
@@ -587,7 +644,8 @@ async def test_words_that_came_while_she_was_covered_are_marked(
 
 ACTS = (
     "reply", "voice", "note", "transfer", "return", "block", "unblock", "close", "reopen", "looked",
-    "message/x/received", "message/x/resend", "message/x/drop",
+    "message/x/received", "message/x/resend", "message/x/drop", "message/x/correct",
+    "message/x/take_back",
 )  # fmt: skip
 
 
@@ -623,7 +681,7 @@ async def test_a_voice_note_goes_to_her_made_anew_and_once(centre: Centre, maria
         upload = {"voice": ("voice", sounds.voice("webm"), "audio/webm")}
         answer = await maria.client.post(f"{at}/voice", data=form, files=upload)
         assert answer.status_code == 200
-    assert answer.text.count("Гласова бележка от теб") == 1
+    assert answer.text.count("Гласово съобщение до нея") == 1
     said = await centre.store.messages((await of(centre, at)).id)
     voice = await centre.store.medium(said[-1].id)
     assert (said[-1].author, said[-1].state) == (Author.CONSULTANT, MessageState.DUE)
