@@ -239,7 +239,7 @@ class Conversation:
     async def _handle(self, who: Who, incoming: Incoming) -> None:
         """Normalise, step, commit, send."""
         if self._stopped():
-            return self._say_stopped(who, incoming)
+            return await self._say_stopped(who, incoming)
         if incoming.overtaken:
             return await self._catch_up(who, incoming)
         if incoming.handle is not None:
@@ -258,8 +258,11 @@ class Conversation:
                 position = Position(step.position.language, node)
                 return await self._show(who, self._screen(who, position))
 
-    def _say_stopped(self, who: Who, incoming: Incoming) -> None:
-        """The stop switch: one static screen, whatever she did. *Hide* still hides."""
+    async def _say_stopped(self, who: Who, incoming: Incoming) -> None:
+        """The stop switch: one static screen, whatever she did.
+
+        *Hide* still hides, and *delete everything* still deletes.
+        """
         here = self._where(who, incoming, None)
         step = engine.step(self._today(who), here, incoming.event)
         if incoming.handle is not None:
@@ -269,6 +272,8 @@ class Conversation:
         elif not incoming.overtaken:
             self._settle_window(who, incoming, step)
             self._cover(who, here.language, self._screen(who, here.to(STOPPED)))
+        if any(isinstance(effect, ForgetEverything) for effect in step.effects):
+            self._windows.remove(who, await self._handover.forget(who))
         self._spawn(self._absent(who))
 
     async def _catch_up(self, who: Who, incoming: Incoming) -> None:
@@ -459,6 +464,8 @@ class Conversation:
         """A photo or a voice: fetched only if she agreed, made anew, and relayed."""
         if case is None:
             return
+        if await self._handover.is_blocked(who):  # before anything of his is fetched and opened
+            return await self._shut_out(who, incoming, case)
         match await _fetched(incoming, case, kind):
             case Medium() as medium:
                 await self._relay(who, incoming, case, "", medium)

@@ -29,7 +29,7 @@ WAITING_NOTICES: tuple[tuple[timedelta, TextId], ...] = (
 AT_ONCE = 0.5
 """Seconds that she waits for the last trace to go; then it goes without her, see `tick`."""
 UNANSWERED = timedelta(hours=72)
-"""How long a case that nobody has claimed waits; a claimed one is closed after `SILENCE`."""
+"""How long what nobody has claimed, or read, waits; a case is else closed after `SILENCE`."""
 MAX_WAITING_WEB = 40
 """Cases that may wait on the web at once; tens come in a whole month."""
 NUDGE_HOURS = {"am": (9, 12), "pm": (12, 17), "eve": (17, 21)}
@@ -134,6 +134,10 @@ class Handover:
             waiting = [each for each in await self._store.waiting() if each.channel == WEB]
             if len(waiting) >= MAX_WAITING_WEB and await self.case_of(who) is None:
                 raise Crowded
+
+    async def is_blocked(self, who: Who) -> bool:
+        """Whether a consultant has shut this address out for now."""
+        return await self._store.blocked(who.channel, who.address)
 
     async def allow_media(self, case: Case) -> None:
         """She agreed that photos and voice are taken in this case."""

@@ -123,14 +123,21 @@ class Links:
     def lend(self, content: bytes, suffix: str) -> str:
         """The address under which this can be fetched for some minutes; lent again, the same."""
         now = self._now()
-        self._forget_old(now)
         file = self._file(content, suffix)
         until = now + timedelta(minutes=LENT_MINUTES)
-        self._lent[file] = Lent(content, _KINDS[suffix], until)
+        self._lay(file, Lent(content, _KINDS[suffix], until))
+        return f"{self._base}{MEDIA}{file}"
+
+    def lay_beside(self, lent: Lent, file: str, content: bytes) -> None:
+        """The same voice in another kind, for as long as that one lies here."""
+        self._lay(file, Lent(content, _KINDS[Path(file).suffix], lent.until))
+
+    def _lay(self, file: str, lent: Lent) -> None:
+        self._forget_old(self._now())
+        self._lent[file] = lent
         self._lent.move_to_end(file)
         while sum(len(each.content) for each in self._lent.values()) > LENT_BYTES:
             self._lent.popitem(last=False)
-        return f"{self._base}{MEDIA}{file}"
 
     def _file(self, content: bytes, suffix: str) -> str:
         return f"{self._code(hashlib.sha256(content).hexdigest(), 0)}{suffix}"

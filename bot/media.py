@@ -24,8 +24,11 @@ SIDE = 1600
 """Pixels of the longer side of a photo: a letter can be read on it."""
 MAX_PIXELS = 64_000_000
 """Of a picture as it comes: the largest that phones make within `MAX_MEDIUM`."""
-MAX_DECODED = 24_000_000
-"""Of a picture in memory. A large JPEG is made smaller while it is decoded; others are not."""
+MAX_DECODED = 16_000_000
+"""Of a picture in memory. A large JPEG is made smaller while it is decoded; others are not, nor
+is a progressive one."""
+MAX_SCANS = 100
+"""Of a progressive JPEG, which has ten. Each goes over the whole picture and needs few bytes."""
 QUALITY = 85
 VOICE_SECONDS = 300
 VOICE_BITS, MP3_BITS = "32k", "64k"
@@ -35,6 +38,7 @@ TIME_OUT = 60.0
 
 _RATE = 48_000
 _TOOL = "ffmpeg"
+_JPEG, _SCAN = b"\xff\xd8\xff", b"\xff\xda"
 _LIMITS = {
     resource.RLIMIT_CPU: 60,
     resource.RLIMIT_AS: 2 << 30,
@@ -61,7 +65,7 @@ def hears() -> bool:
 def is_photo(raw: bytes) -> bool:
     """Whether this says of itself that it is a picture of a kind that we open."""
     webp = raw.startswith(b"RIFF") and raw[8:12] == b"WEBP"
-    return webp or raw.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"))
+    return webp or raw.startswith((_JPEG, b"\x89PNG\r\n\x1a\n"))
 
 
 async def photo(raw: bytes) -> bytes:
@@ -110,12 +114,14 @@ def _drawn_anew(raw: bytes) -> bytes:
 
 
 def _drawn(raw: bytes) -> bytes:
+    if raw.startswith(_JPEG) and raw.count(_SCAN) > MAX_SCANS:
+        raise Unusable
     with Image.open(BytesIO(raw), formats=("JPEG", "PNG", "WEBP")) as image:
-        _check_pixels(image, MAX_PIXELS)
+        _check_pixels(image, MAX_DECODED if image.info.get("progressive") else MAX_PIXELS)
         image.draft("RGB", (SIDE, SIDE))
         _check_pixels(image, MAX_DECODED)
+        image.thumbnail((SIDE, SIDE))  # first: what comes after it is a copy
         upright = ImageOps.exif_transpose(image)
-    upright.thumbnail((SIDE, SIDE))
     seen = Image.new("RGB", upright.size, "white")  # a new picture: it has no metadata
     if upright.has_transparency_data:
         upright = upright.convert("RGBA")

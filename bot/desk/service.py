@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from bot.bell import answers
 from bot.live import Changes
 from bot.storage.mending import STANDING
 from bot.storage.records import (
@@ -26,7 +27,6 @@ from bot.storage.records import (
     MessageState,
     NotYours,
     Prepared,
-    Role,
     StaffMember,
     StaffState,
 )
@@ -165,9 +165,7 @@ class Desk:
         """To whom I can hand a case: the other active consultants."""
         await self._consultant(me)
         return [
-            each
-            for each in await self._store.all_staff()
-            if each.id != me.id and _is_consultant(each)
+            each for each in await self._store.all_staff() if each.id != me.id and answers(each)
         ]
 
     async def on_duty(self, me: StaffMember) -> frozenset[str]:
@@ -323,6 +321,7 @@ class Desk:
         medium = await self._store.medium(message_id)
         if medium is None:
             raise NoSuchMessage
+        await self._store.audit(me.id, "case.medium", case.id)
         return medium
 
     async def received(self, me: StaffMember, case_id: str, message_id: str) -> None:
@@ -403,7 +402,7 @@ class Desk:
     async def _consultant(self, me: StaffMember) -> None:
         """Refuse, and note in the audit, whoever is not a consultant at this moment."""
         current = await self._store.staff(me.id)
-        if current is not None and _is_consultant(current):
+        if current is not None and answers(current):
             return
         await self._store.audit(me.id, "refused.role", None)
         raise NotAllowed
@@ -444,10 +443,6 @@ class Desk:
 
 def _unclaimed(case: Case) -> Case:
     return replace(case, topic=None, place=None)
-
-
-def _is_consultant(member: StaffMember) -> bool:
-    return member.state is StaffState.ACTIVE and Role.CONSULTANT in member.roles
 
 
 def is_new(case: Case) -> bool:

@@ -5,7 +5,9 @@ Nothing inline, nothing of third parties, nothing cached, nothing told to the ne
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -14,6 +16,7 @@ from starlette.formparsers import MultiPartParser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot.channels.base import MAX_MEDIUM
+from bot.links import PAGE
 
 _FEATURES = (
     "accelerometer", "autoplay", "browsing-topics", "camera", "display-capture",
@@ -22,17 +25,33 @@ _FEATURES = (
     "screen-wake-lock", "serial", "usb", "xr-spatial-tracking",
 )  # fmt: skip
 
-_DESK_FEATURES = ("autoplay", "microphone")
-"""What the desk's pages may use besides: its bell, and the recording of a voice note."""
-_HER_FEATURES = ("microphone",)
-"""What hers may: the recording of a voice, once she has agreed to that and taps."""
 
-MAX_BODY = 4 * 1024 * 1024
-"""Bytes of one request; the largest that our pages send is a voice note of the desk."""
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """What the pages of one part of the web may do besides showing what is ours."""
 
+    features: tuple[str, ...] = ()
+    pictures: str = "'self'"
+    sound: str = "'self'"
+
+
+_DESK = _Room(("autoplay", "microphone"), pictures="'self' blob:", sound="blob:")
+"""Ring, record a voice note, and show what a woman sent from memory."""
+_HERS = _Room(("microphone",), sound="'self' blob:")
+"""Record a voice, once she has agreed to that and taps, and play one from memory."""
+_ELSEWHERE = _Room()
+
+HERS = "/"
+"""The one address of the chat page, beside those that open it from a chat."""
+
+MAX_BODY = 256 * 1024
+"""Bytes of one request; the longest that a form of words takes is a tenth of it."""
+MAX_IMPORT = 4 * 1024 * 1024
+"""Of one to the staff pages: the largest is a calendar, or a table of receptions."""
 MAX_UPLOAD = MAX_MEDIUM + 64 * 1024
-"""Of one that carries a photo or a voice of hers."""
+"""Of one that carries a photo or a voice."""
 MULTIPART = "multipart/form-data"
+_VOICE_NOTE = re.compile(r"/desk/case/[^/]+/voice")
 
 MultiPartParser.spool_max_size = MAX_UPLOAD  # what is uploaded stays in memory, off the disk
 
@@ -44,9 +63,7 @@ class BodyLimit:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        size = 0
-        kind = Headers(scope=scope).get("content-type", "") if scope["type"] == "http" else ""
-        most = MAX_UPLOAD if kind.startswith(MULTIPART) else MAX_BODY
+        size, most = 0, _most(scope) if scope["type"] == "http" else MAX_BODY
 
         async def receive_within() -> Message:
             nonlocal size
@@ -59,43 +76,56 @@ class BodyLimit:
         await self.app(scope, receive_within, send)
 
 
+def _most(scope: Scope) -> int:
+    """Whoever is nobody yet (a login, a webhook) gets no room for a file."""
+    path = scope["path"]
+    if path == HERS or _VOICE_NOTE.fullmatch(path):
+        carries = Headers(scope=scope).get("content-type", "").startswith(MULTIPART)
+        return MAX_UPLOAD if carries else MAX_BODY
+    return MAX_IMPORT if path.startswith("/staff/") else MAX_BODY
+
+
 class SecurityHeaders:
     """Adds the headers to every answer; `Cache-Control` only where a route set none.
 
-    The desk's pages may record, ring, and show what was sent from memory; hers may record and
-    play a voice.
+    The desk's pages and hers may do what no other may, see `_Room`.
     `demo` lets our own page frame ours. `exit_site` is where *hide* leads: a form that ends
     in a redirect needs its target named.
     """
 
     def __init__(self, app: ASGIApp, *, demo: bool, https: bool, exit_site: str) -> None:
         self.app = app
-        self._headers, self._desk_headers = (
-            _headers(demo=demo, https=https, exit_site=exit_site, desk=desk)
-            for desk in (False, True)
-        )
+        self._headers = {
+            room: _headers(room, demo=demo, https=https, exit_site=exit_site)
+            for room in (_DESK, _HERS, _ELSEWHERE)
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
 
-        desk = scope["path"] == "/desk" or scope["path"].startswith("/desk/")
+        wanted = self._headers[_room(scope["path"])]
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in (self._desk_headers if desk else self._headers).items():
+                for name, value in wanted.items():
                     headers.setdefault(name, value)
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
 
 
-def _headers(*, demo: bool, https: bool, exit_site: str, desk: bool) -> Mapping[str, str]:
-    allowed = _DESK_FEATURES if desk else _HER_FEATURES
-    features = {each: "(self)" if each in allowed else "()" for each in _FEATURES}
+def _room(path: str) -> _Room:
+    if path == HERS or path.startswith(PAGE):
+        return _HERS
+    return _DESK if path == "/desk" or path.startswith("/desk/") else _ELSEWHERE
+
+
+def _headers(room: _Room, *, demo: bool, https: bool, exit_site: str) -> Mapping[str, str]:
+    features = {each: "(self)" if each in room.features else "()" for each in _FEATURES}
     headers = {
-        "Content-Security-Policy": _policy(demo=demo, exit_site=exit_site, desk=desk),
+        "Content-Security-Policy": _policy(room, demo=demo, exit_site=exit_site),
         "Cache-Control": "no-store",
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
@@ -111,17 +141,16 @@ def _headers(*, demo: bool, https: bool, exit_site: str, desk: bool) -> Mapping[
     return headers
 
 
-def _policy(*, demo: bool, exit_site: str, desk: bool) -> str:
+def _policy(room: _Room, *, demo: bool, exit_site: str) -> str:
     site = urlsplit(exit_site)
-    pictures, sound = ("'self' blob:", "blob:") if desk else ("'self'", "'self' blob:")
     ours = "'self'" if demo else "'none'"
     return "; ".join(
         [
             "default-src 'none'",
             "script-src 'self'",
             "style-src 'self'",
-            f"img-src {pictures}",
-            f"media-src {sound}",
+            f"img-src {room.pictures}",
+            f"media-src {room.sound}",
             "connect-src 'self'",
             f"form-action 'self' {site.scheme}://{site.netloc}",
             "base-uri 'none'",

@@ -457,6 +457,26 @@ async def test_a_fault_in_ringing_for_one_keeps_nobody_else_from_being_rung(
     assert "sockets" not in caplog.text
 
 
+async def test_a_case_that_cannot_be_handled_holds_up_no_other(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = await centre.asks(address="1")
+    centre.moment += TICK
+    second = await centre.asks(address="2")
+    real = centre.store.rung
+
+    async def broken(case: Case, rounds: int, again_at: datetime | None) -> bool:
+        if case.id == first.id:
+            raise RuntimeError("her words")
+        return await real(case, rounds, again_at)
+
+    monkeypatch.setattr(centre.store, "rung", broken)
+    await centre.bell.tick()
+    assert (await centre.case(second)).bell_round == 1
+    assert "tick_failed" in caplog.text
+    assert "her words" not in caplog.text
+
+
 async def test_without_a_bot_of_the_desks_the_open_desks_hear_every_round(centre: Centre) -> None:
     bell = Bell(centre.store, centre.changes, centre.now, None)
     case = await centre.asks("tr")

@@ -22,7 +22,7 @@ from bot.settings import Settings
 from bot.storage.migrate import migrate
 from bot.storage.records import Case, CaseState, Role
 from scheduler.ical import PROBLEM_CODES, Problem
-from tests.bot.test_cli import Keyboard
+from tests.bot.test_cli import Keyboard, QuickKeyboard
 
 T = TypeVar("T")
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
@@ -52,7 +52,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def centre(empty: Path, tmp_path: Path) -> Keyboard:
     """The same line for this test alone."""
     shutil.copytree(empty, tmp_path, dirs_exist_ok=True)
-    return Keyboard(tmp_path)
+    return QuickKeyboard(tmp_path)
 
 
 def beside(keyboard: Keyboard, work: Callable[[Phen], Awaitable[T]]) -> T:
@@ -119,13 +119,19 @@ def test_who_is_frozen_is_thawed_again_and_her_case_waits(centre: Keyboard) -> N
     assert waiting is not None
     assert waiting.state is CaseState.WAITING
     assert waiting.bell_at is not None
+
+    async def is_told(phen: Phen) -> bool:
+        (message,) = await phen.store.messages(case.id)
+        return message.text == phen.texts.say("bg", "notice.returned")
+
+    assert beside(centre, is_told)
     assert centre.types("staff", "thaw", "Maria ").status == 0
     assert "active" in row(centre.types("staff", "list").out, "maria")
     assert "not frozen" in centre.refused("staff", "thaw", "maria")
 
 
 def test_an_invitation_can_be_taken_back(centre: Keyboard) -> None:
-    assert "invitation" in centre.types("staff", "freeze", "boss").out
+    assert "invitation" in Keyboard(centre.folder).types("staff", "freeze", "boss").out
     assert "boss" not in centre.types("staff", "list").out
 
 
@@ -258,7 +264,7 @@ def test_each_mistake_in_a_calendar_is_named_by_its_line_and_nothing_is_taken(
     good = f"DTSTART:{TOMORROW:%Y%m%d}T090000Z\nDURATION:PT1H"
     bad = f"{good}\nRRULE:FREQ=SECONDLY"
     file.write_text(calendar(good, bad, good.replace("DTSTART", "DTSTART;TZID=Mars/Base")))
-    said = centre.refused("duty", "import", "maria", str(file), lines=2)
+    said = Keyboard(centre.folder).refused("duty", "import", "maria", str(file), lines=2)
     assert "line 9, RRULE: " in said
     assert "SECONDLY" in said
     assert "line 12, DTSTART: " in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from bot import handover as handover_of
 from bot.channels.base import Unknown, Unsent
 from bot.handover import Crowded, Handover
-from bot.storage.records import CaseClosed, CaseState, StaffMember
+from bot.storage.records import Case, CaseClosed, CaseState, StaffMember
 from bot.windows import Timing, Who
 from dialogs.model import START, Position, Tapped
 from tests.bot.paper import HER, LastingPaper, Shell, a_shell
@@ -108,6 +109,94 @@ async def test_a_silent_case_closes_with_a_word_and_one_nobody_read_outlasts_a_w
     assert closed is not None
     assert closed.state is CaseState.CLOSED
     assert (await notices(shell, case.id))[-1] == shell.say("notice.silent_closed", "tr")
+
+
+async def test_who_claims_on_monday_what_was_written_on_friday_has_time_to_answer(
+    shell: Shell,
+) -> None:
+    case = await shell.phen.handover.open_case(HER, "bg", None, None)
+    await shell.phen.handover.relay(case, "петък вечер", "1", None)
+    shell.clock.passes(hours=60)
+    maria = await shell.consultant()
+    assert await shell.phen.desk.claim(maria, case.id)
+    await shell.phen.handover.tick()
+    assert (await shell.case()).claimed_by == maria.id  # she is only just reading
+    await shell.phen.desk.looked(maria, case.id)
+    await shell.phen.handover.tick()
+    assert (await shell.case()).state is CaseState.CLAIMED  # and only just writing
+    await shell.phen.desk.reply(maria, case.id, "тук съм", "k")
+
+
+async def test_a_colleague_who_is_handed_a_silent_case_has_it(shell: Shell) -> None:
+    case = await shell.phen.handover.open_case(HER, "bg", None, None)
+    maria, elena = await shell.consultant(), await shell.consultant("elena")
+    assert await shell.phen.desk.claim(maria, case.id)
+    await shell.phen.handover.relay(case, "кажете", "1", None)
+    await shell.phen.desk.looked(maria, case.id)
+    shell.clock.passes(hours=23)
+    await shell.phen.desk.transfer(maria, case.id, elena.id)
+    shell.clock.passes(minutes=1)
+    await shell.phen.desk.looked(elena, case.id)
+    shell.clock.passes(hours=2)
+    await shell.phen.handover.tick()
+    assert (await shell.case()).claimed_by == elena.id
+
+
+async def test_a_fault_with_one_case_holds_up_no_other(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = await shell.phen.handover.open_case(HER, "bg", None, None)
+    other = await shell.phen.handover.open_case(HER._replace(address="2"), "bg", None, None)
+    real = shell.phen.store.add_notice
+
+    async def broken(case_id: str, text: str, cause: str) -> object:
+        if case_id == first.id:
+            raise RuntimeError("words")
+        return await real(case_id, text, cause)
+
+    monkeypatch.setattr(shell.phen.store, "add_notice", broken)
+    shell.clock.passes(minutes=3)
+    await shell.phen.handover.tick()
+    assert await notices(shell, other.id) == [shell.say("notice.waiting_short")]
+    assert "tick_failed" in caplog.text
+    assert "words" not in caplog.text
+
+
+async def test_what_she_writes_while_the_tick_looks_around_is_not_closed_away(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = await shell.phen.handover.open_case(HER, "bg", None, None)
+    shell.clock.passes(hours=73)
+    real = shell.phen.store.silent_cases
+
+    async def and_then_she_writes(before: datetime) -> list[Case]:
+        found = await real(before)
+        await shell.phen.handover.relay(case, "тук съм още", "1", None)
+        return found
+
+    monkeypatch.setattr(shell.phen.store, "silent_cases", and_then_she_writes)
+    await shell.phen.handover.tick()
+    assert (await shell.case()).state is CaseState.WAITING
+
+
+async def test_what_a_colleague_opens_while_the_tick_looks_around_stays_hers(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = await shell.phen.handover.open_case(HER, "bg", None, None)
+    maria, elena = await shell.consultant(), await shell.consultant("elena")
+    assert await shell.phen.desk.claim(maria, case.id)
+    await shell.phen.desk.transfer(maria, case.id, elena.id)
+    shell.clock.passes(minutes=16)
+    real = shell.phen.store.unopened
+
+    async def and_then_she_opens_it(before: datetime) -> list[Case]:
+        found = await real(before)
+        await shell.phen.desk.looked(elena, case.id)
+        return found
+
+    monkeypatch.setattr(shell.phen.store, "unopened", and_then_she_opens_it)
+    await shell.phen.handover.tick()
+    assert (await shell.case()).claimed_by == elena.id
 
 
 async def test_coming_and_going_in_any_order_ends_as_she_left_it(shell: Shell) -> None:
@@ -393,6 +482,17 @@ async def test_when_too_many_wait_on_the_web_one_more_is_refused(
     first = (await shell.phen.desk.waiting(maria))[0]
     assert await shell.phen.desk.claim(maria, first.id)
     assert await opens(Who("web", "one more"), "bg", None, None)
+
+
+async def test_of_many_who_come_at_once_each_is_counted(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handover_of, "MAX_WAITING_WEB", 3)
+    opens = shell.phen.handover.open_case
+    crowd = [opens(Who("web", str(number)), "bg", None, None) for number in range(20)]
+    told = await asyncio.gather(*crowd, return_exceptions=True)
+    assert sum(isinstance(each, Crowded) for each in told) == 17
+    assert len(await shell.phen.store.waiting()) == 3
 
 
 def test_forty_may_wait_on_the_web() -> None:

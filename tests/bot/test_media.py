@@ -110,6 +110,35 @@ async def test_what_is_no_photo_is_refused(raw: bytes) -> None:
         await media.photo(raw)
 
 
+def progressive(size: tuple[int, int], again: int = 0) -> bytes:
+    """A JPEG that comes in several scans, the last of them some times more."""
+    out = BytesIO()
+    Image.new("L", size).save(out, "JPEG", progressive=True)
+    raw = out.getvalue()
+    end = raw.rindex(b"\xff\xd9")
+    last = raw[raw.rindex(b"\xff\xc4", 0, end) : end]  # with the table that it needs
+    return raw[:end] + last * again + raw[end:]
+
+
+async def test_a_photo_that_comes_in_several_scans_is_opened() -> None:
+    assert opened(await media.photo(progressive((60, 40)))).size == (60, 40)
+    assert opened(await media.photo(progressive((60, 40), again=20))).size == (60, 40)
+
+
+async def test_few_bytes_that_are_worked_on_for_minutes_are_refused() -> None:
+    with pytest.raises(Unusable):
+        await media.photo(progressive((60, 40), again=200))
+
+
+async def test_what_must_be_whole_in_memory_may_be_less_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(media, "MAX_DECODED", 4_000_000)
+    assert opened(await media.photo(sounds.photo(size=(4000, 3000)))).size == (1600, 1200)
+    with pytest.raises(Unusable):
+        await media.photo(progressive((4000, 3000)))
+
+
 def test_a_photo_is_known_by_its_first_bytes() -> None:
     assert all(media.is_photo(sounds.photo(kind)) for kind in ("JPEG", "PNG", "WEBP"))
     assert not any(media.is_photo(raw) for raw in (b"", PAGE, sounds.voice("wav"), animation()))

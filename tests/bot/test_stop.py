@@ -8,8 +8,20 @@ from pathlib import Path
 import pytest
 
 from bot.storage.store import Store
-from dialogs.model import CASE, START, Event, MediaKind, Position, Sent, Started, Tapped, Typed
-from tests.bot.paper import HER, LastingPaper, Shell, a_shell
+from dialogs.model import (
+    CASE,
+    START,
+    STOPPED,
+    Event,
+    MediaKind,
+    NodeKind,
+    Position,
+    Sent,
+    Started,
+    Tapped,
+    Typed,
+)
+from tests.bot.paper import HER, LastingPaper, Shell, a_shell, words
 from tests.line import eventually, running_line
 from tests.phones import ConsolePhone, Phone, TelegramPhone, ViberPhone, WebPhone
 from tests.transcripts.script import DOOR
@@ -58,6 +70,16 @@ async def test_whatever_she_does_she_sees_one_static_screen(shell: Shell, event:
     assert shell.channel.sent[-1].cover
     after = await shell.phen.store.counts()
     assert {n for n in after if after[n] != before[n]} == {"switches"}
+
+
+async def test_delete_everything_deletes_while_the_line_is_stopped(shell: Shell) -> None:
+    await shell.opens_case()
+    await shell.types("тайна")
+    await stops(shell)
+    await shell.taps("forget_yes")
+    assert shell.chat == [shell.say("stopped.text")]
+    counts = await shell.phen.store.counts()
+    assert (counts["cases"], counts["messages"], counts["handles"]) == (0, 0, 0)
 
 
 async def test_the_static_screen_helps_and_leads_back_to_the_cover(shell: Shell) -> None:
@@ -258,3 +280,13 @@ async def test_every_channel_shows_it_within_a_minute_and_goes_on_afterwards(
 
 async def _shows(phone: Phone, words: str) -> bool:
     return words in (await phone.look()).all
+
+
+def test_what_stands_before_the_gate_names_no_line_that_says_what_this_is_for() -> None:
+    content, texts = words()
+    covers = [node for node in content.nodes.values() if node.kind is NodeKind.COVER]
+    assert STOPPED in [node.id for node in covers]
+    national = content.facts["TEL-03"].value
+    for node in covers:
+        for language in content.languages:
+            assert national not in texts.say(language, node.text)

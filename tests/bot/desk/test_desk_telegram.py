@@ -10,8 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from bot import app
 from bot.channels.base import Gone, Refused, Throttled, Unauthorised, Unknown, Unsent
 from bot.channels.chats import Declined
+from bot.desk.forum import Forum
 from bot.desk.telegram import DeskUpdate, GroupMoved, TopicGone, What, understood
 from tests.bot.desk.phones import TOKEN, Phones, some_phones
 from tests.line import eventually, running_line
@@ -242,3 +244,41 @@ async def test_a_case_that_waits_rings_on_the_phone_and_a_claim_takes_it_back(
         await line.phen.desk.claim(maria, case.id)
         await line.phen.bell.tick()
         assert await eventually(lambda: ring not in phone.bot_messages)
+
+
+async def test_the_joined_line_keeps_the_group_and_a_fault_there_is_named_apart_from_the_bell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "AGAIN_SECONDS", 0.3)
+    desk, shows, faults = TelegramStandIn(token=TOKEN), Forum.run, 1
+
+    async def breaks_once(forum: Forum) -> None:
+        nonlocal faults
+        faults -= 1
+        if faults == 0:
+            raise KeyError("her words")
+        await shows(forum)
+
+    monkeypatch.setattr(Forum, "run", breaks_once)
+    group = desk.group(forum=True)
+    async with (
+        running_line(tmp_path, desk=desk, desk_chat=group.id) as line,
+        httpx.AsyncClient() as client,
+    ):
+
+        async def parts() -> dict[str, bool]:
+            told: dict[str, bool] = (await client.get(f"{line.url}/healthz")).json()["parts"]
+            return told
+
+        async def named() -> bool:
+            return not (await parts())["forum"]
+
+        async def well() -> bool:
+            return (await parts())["forum"]
+
+        assert await eventually(named)
+        assert (await parts())["desk"]
+        assert await eventually(well)
+        await line.phen.store.open_case("web", "her", "bg", None, None, "тих орех")
+        line.phen.changes.notify()
+        assert await eventually(lambda: "тих орех" in group.topics.values())

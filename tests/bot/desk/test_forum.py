@@ -79,7 +79,8 @@ class Room:
 
 
 @pytest.fixture
-async def room(tmp_path: Path) -> AsyncIterator[Room]:
+async def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Room]:
+    monkeypatch.setattr(forum_module, "SETTLE_SECONDS", 0.02)
     async with some_phones(tmp_path) as phones:
         maria, marias = await phones.linked("maria")
         elena, elenas = await phones.linked("elena")

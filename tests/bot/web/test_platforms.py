@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -22,6 +23,7 @@ from bot.links import Links
 from bot.privacy.vault import Vault
 from bot.web.app import assemble
 from bot.web.platforms import platform_routes
+from tests import sounds
 from tests.bot.web.fakes import World
 from tests.standins.viber import TOKEN, ViberStandIn
 
@@ -134,6 +136,31 @@ async def test_nothing_can_be_put_among_the_media(
         refused = await client.request(method, platforms.address("order.png"), content=b"x")
         assert refused.status_code >= 400
     assert (await client.get(platforms.address("order.png"))).content == FILES["order.png"][1]
+
+
+async def test_a_voice_is_made_anew_once_however_often_it_is_asked_for(
+    client: httpx.AsyncClient,
+    platforms: Platforms,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    used, tools = tmp_path / "used", tmp_path / "tools"
+    tools.mkdir()
+    used.mkdir()
+    script = tools / "ffmpeg"
+    script.write_text(f'#!/bin/sh\n: > {used}/$$\nexec {shutil.which("ffmpeg")} "$@"\n')
+    script.chmod(0o755)
+    ogg = platforms.links.lend(sounds.voice("ogg"), ".ogg")
+    monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
+    mp3 = f"{ogg.removesuffix('.ogg')}.mp3"
+    answers = await asyncio.gather(*(client.get(mp3) for _ in range(20)))
+    answers += [await client.get(mp3), await client.head(mp3)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert sounds.stream(answers[0].content) == "mp3,48000,1"
+    assert len({answer.content for answer in answers[:-1]}) == 1
+    assert len(list(used.iterdir())) == 1  # empty ones: the tool may write no file
+    platforms.world.clock.time += timedelta(minutes=10)
+    assert (await client.get(mp3)).status_code == 404
 
 
 # --- the webhook -----------------------------------------------------------------------------
