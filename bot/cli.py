@@ -54,7 +54,7 @@ def main() -> None:
     """Run the command; a mistake is one sentence on the standard error and exit status 1."""
     try:
         app()
-    except _MISTAKES as error:
+    except MISTAKES as error:
         typer.echo(str(error), err=True)
         sys.exit(1)
     except BrokenPipeError:
@@ -74,7 +74,7 @@ def _file_trouble(error: OSError) -> str:
 
 
 _FAULT = "This is a fault of the program; nothing more was done. Tell its makers this line:"
-_MISTAKES = (
+MISTAKES = (
     AccountError,
     AddressInUse,
     AddressWrong,
@@ -125,7 +125,7 @@ async def _serve(settings: Settings, *, with_demo: bool) -> None:
     redact.install_loop_handler(asyncio.get_running_loop())
     await asyncio.to_thread(_prepare, settings)
     async with join(settings) as phen:
-        demo_logins = Demo(phen.store, phen.accounts) if with_demo else None
+        demo_logins = Demo(phen) if with_demo else None
         if demo_logins is not None:
             await demo_logins.fill(phen.now())
 

@@ -1,29 +1,47 @@
-"""The demo: sample receptions and logins, on loopback only and never beside a token."""
+"""The demo: a sample day of the centre, on loopback only and never beside a token."""
 
 from __future__ import annotations
 
 import csv
+import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pyotp
 
-from bot.desk.accounts import Accounts, unspent_code
+from bot.channels.web import NAME as WEB
+from bot.desk.accounts import unspent_code
 from bot.settings import Settings
 from bot.storage.records import Role
-from bot.storage.store import Store
+from bot.web.prepared import starter
+from bot.windows import Who
+from scheduler.duty import Hours, Weekly
 from scheduler.model import Reception
 
+if TYPE_CHECKING:
+    from bot.app import Phen
+
 SOFIA = ZoneInfo("Europe/Sofia")
-SAMPLE = Path(__file__).resolve().parent.parent / "deploy" / "demo_receptions.csv"
+SAMPLES = Path(__file__).resolve().parent.parent / "deploy"
 PASSWORD = "only for the demo"  # noqa: S105  # opens nothing but the demo on this machine
 LOGINS = {
     "maria": frozenset({Role.CONSULTANT}),
     "elena": frozenset({Role.CONSULTANT}),
     "demo": frozenset({Role.CONSULTANT, Role.STAFF, Role.ADMIN}),
 }
+SPEAK = {"maria": ("bg",), "elena": ("bg", "tr"), "demo": ("bg", "tr", "en")}
+WORKING_DAYS, ALL_DAYS = range(5), range(7)
+DUTY = {
+    "maria": (WORKING_DAYS, Hours(time(8), time(14))),
+    "elena": (WORKING_DAYS, Hours(time(13), time(20))),
+    "demo": (ALL_DAYS, Hours(time(0), time(0))),
+}
+"""Somebody is there at whatever hour it is tried out."""
+GREETING = "prepared.greet"
 SHOWN_AS = "demo"
 """The account that the side-by-side page is signed in as."""
 
@@ -55,22 +73,57 @@ class Login:
 
 
 class Demo:
-    """The sample logins of one running demo."""
+    """The sample day of one running demo."""
 
-    def __init__(self, store: Store, accounts: Accounts) -> None:
-        self._store = store
-        self._accounts = accounts
+    def __init__(self, phen: Phen) -> None:
+        self._phen = phen
+        self._store = phen.store
+        self._accounts = phen.accounts
 
     async def fill(self, now: datetime) -> None:
-        """Make the logins and the receptions, where they are not there yet."""
-        for login, roles in LOGINS.items():
+        """Make what is not there yet: people with their hours, answers, receptions and cases."""
+        for login in LOGINS:
             if await self._store.staff_by_login(login) is None:
-                token = await self._accounts.invite(login, roles)
-                enrolment = await self._accounts.accept(token, PASSWORD)
-                code = pyotp.TOTP(enrolment.secret).at(now)
-                await self._accounts.confirm(token, enrolment.sealed, code)
+                await self._hire(login, now)
+        if not await self._store.prepared():
+            for answer in starter(self._phen.content, self._phen.texts):
+                await self._store.save_prepared(answer)
         if not await self._store.receptions(since=now):
             await self._store.save_receptions(sample(now))
+        if not await self._store.open_cases():
+            for row in _rows("demo_cases.csv"):
+                await self._call(row)
+
+    async def _hire(self, login: str, now: datetime) -> None:
+        token = await self._accounts.invite(login, LOGINS[login])
+        member = await self._accounts.invited(token)
+        enrolment = await self._accounts.accept(token, PASSWORD)
+        code = pyotp.TOTP(enrolment.secret).at(now)
+        await self._accounts.confirm(token, enrolment.sealed, code)
+        await self._store.change_staff(member.id, member.alias, member.roles, SPEAK[login])
+        days, hours = DUTY[login]
+        await self._store.set_weekly(member.id, [Weekly(member.id, day, hours) for day in days])
+
+    async def _call(self, row: dict[str, str]) -> None:
+        """A woman asks for a person, writes and hides her screen; a colleague may hand her over."""
+        handover, desk, who = (
+            self._phen.handover,
+            self._phen.desk,
+            Who(WEB, secrets.token_urlsafe(16)),
+        )
+        case = await handover.open_case(
+            who, row["language"], row["topic"] or None, row["municipality"] or None
+        )
+        await handover.relay(case, row["words"], "demo", None)
+        await handover.absent(who)
+        colleague = await self._store.staff_by_login(row["handed_over_by"])
+        shown = await self._store.staff_by_login(SHOWN_AS)
+        if colleague is None or shown is None:
+            return
+        await desk.claim(colleague, case.id)
+        greeting = self._phen.texts.say(row["language"], GREETING)
+        await desk.reply(colleague, case.id, greeting, "demo")
+        await desk.transfer(colleague, case.id, shown.id)
 
     async def login(self) -> str:
         """A session's token for the side-by-side page."""
@@ -92,8 +145,13 @@ class Demo:
 
 def sample(now: datetime) -> list[Reception]:
     """Receptions in the coming weeks, from today on."""
-    with SAMPLE.open(encoding="utf-8", newline="") as file:
-        return [_reception(number, row, now) for number, row in enumerate(csv.DictReader(file))]
+    rows = enumerate(_rows("demo_receptions.csv"))
+    return [_reception(number, row, now) for number, row in rows]
+
+
+def _rows(name: str) -> Iterator[dict[str, str]]:
+    with (SAMPLES / name).open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
 
 
 def _reception(number: int, row: dict[str, str], now: datetime) -> Reception:

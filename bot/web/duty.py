@@ -88,9 +88,7 @@ class DutyPages:
             coming=coming,
             people=people,
             there=there,
-            never=[
-                each for each in languages if not any(each in known for known in speaks.values())
-            ],
+            never=never,
             look=DutyLook(self._parts, table.weekly),
         )
 

@@ -100,7 +100,7 @@ def _spans(
         hours = _span(values, f"{prefix}from-{n}", f"{prefix}to-{n}", problems, say)
         if hours is None:
             continue
-        if found and _overlap(found[0], hours):
+        if found and found[0].overlap(hours):
             problems[f"{prefix}from-{n}"] = say("staff.duty.problem.overlap")
         found.append(hours)
     return found
@@ -122,14 +122,3 @@ def _span(
         problems[last] = say("staff.duty.problem.equal")
         return None
     return Hours(start, end)
-
-
-def _overlap(one: Hours, other: Hours) -> bool:
-    first, second = _minutes(one), _minutes(other)
-    return first[0] < second[1] and second[0] < first[1]
-
-
-def _minutes(hours: Hours) -> tuple[int, int]:
-    """In minutes of the day on which it begins; over midnight it goes on."""
-    start, end = (each.hour * 60 + each.minute for each in (hours.start, hours.end))
-    return start, end if end > start else end + 1440

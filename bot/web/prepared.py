@@ -14,11 +14,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from bot.storage.records import Prepared, ShortcutTaken
+from bot.texts import Texts
 from bot.web.fields import Say, one_line
 from bot.web.login import Visitor, field, page, read_form, refusal
 from bot.web.staff_page import StaffPage
 from dialogs import lint
-from dialogs.model import SOURCE_LANGUAGE
+from dialogs.model import SOURCE_LANGUAGE, Content
 
 if TYPE_CHECKING:
     from bot.web.app import WebParts
@@ -46,6 +47,21 @@ def prepared_pages(parts: WebParts) -> list[StaffPage]:
         StaffPage("GET", one, pages.edit),
         StaffPage("POST", one, pages.save),
         StaffPage("POST", f"{one}/delete", pages.delete),
+    ]
+
+
+def starter(content: Content, texts: Texts) -> list[Prepared]:
+    """The content's sample answers, in each language."""
+    return [
+        Prepared(
+            "",
+            language,
+            texts.say(SOURCE_LANGUAGE, f"staff.starter.{name.removeprefix(STARTER)}"),
+            texts.say(language, name),
+        )
+        for language in content.languages
+        for name in content.texts
+        if name.startswith(STARTER)
     ]
 
 
@@ -114,24 +130,10 @@ class PreparedPages:
         """Fill an empty desk with the content's sample answers; where any stand, nothing."""
         if not await self._store.prepared():
             with contextlib.suppress(ShortcutTaken):  # two at once: the other one fills it
-                for sample in self._samples():
+                for sample in starter(self._parts.content, self._parts.texts):
                     await self._store.save_prepared(sample)
             await self._store.audit(visitor.me.id, "prepared.saved")
         return _home("starter")
-
-    def _samples(self) -> list[Prepared]:
-        content, texts = self._parts.content, self._parts.texts
-        names = [each for each in content.texts if each.startswith(STARTER)]
-        return [
-            Prepared(
-                "",
-                language,
-                self._say(f"staff.starter.{name.removeprefix(STARTER)}"),
-                texts.say(language, name),
-            )
-            for language in content.languages
-            for name in names
-        ]
 
     # --- what is wrong, and what is asked --------------------------------------------------
 

@@ -274,6 +274,31 @@ async def test_a_notification_says_nothing_and_comes_only_when_nobody_looks(on: 
     assert len(await on.page.evaluate("window.shown")) == 1
 
 
+async def test_a_browser_that_shows_no_notifications_says_so(on: Stage) -> None:
+    await on.page.context.grant_permissions(["notifications"])
+    await on.page.add_init_script(
+        """const Real = window.Notification;
+        window.Notification = function () { throw new TypeError("Illegal constructor"); };
+        Object.defineProperty(window.Notification, "permission", { get: () => Real.permission });"""
+    )
+    await on.goes("/desk/bell")
+    await on.page.locator("#notices").click()  # off, and on again
+    await on.page.locator("#notices").click()
+    await expect(on.page.locator("#notices-state")).to_contain_text("няма известия")
+    await expect(on.page.locator("#notices")).to_be_hidden()
+
+
+async def test_an_open_page_says_that_the_line_was_stopped_and_that_it_works_again(
+    on: Stage,
+) -> None:
+    await on.goes()
+    await expect(on.page.locator("#stopped")).to_be_hidden()
+    for stopped in (True, False):
+        await on.stop.set(stopped)
+        on.centre.changes.notify()
+        await expect(on.page.locator("#stopped")).to_be_visible(visible=stopped)
+
+
 async def test_what_was_handed_to_me_is_announced(on: Stage) -> None:
     await on.goes()
     case = await on.centre.woman(NAMES[0], "Ало?")
@@ -369,7 +394,7 @@ async def test_a_voice_note_is_recorded_heard_and_sent_once(on: Stage) -> None:
     await on.page.locator("#voice-send").click()
     await expect(on.page.locator("#voice")).to_be_hidden()
     note = on.page.locator(".message.consultant")
-    await expect(note).to_contain_text("Гласова бележка от теб")
+    await expect(note).to_contain_text("Гласово съобщение до нея")
     await expect(note).to_have_count(1)
     kept = (await on.centre.store.messages(case.id))[-1]
     voice = await on.centre.store.medium(kept.id)
@@ -524,6 +549,42 @@ async def test_the_focus_stays_where_it_was_when_the_list_changes_under_it(on: S
     await on.centre.desk.claim(on.elena, waits.id)
     await expect(claim).to_have_count(0)
     assert await on.page.evaluate("document.activeElement !== document.body")
+
+
+async def test_the_focus_goes_along_with_a_case_that_changes_its_place(on: Stage) -> None:
+    cases = [await on.hers(name, "Ало?") for name in NAMES[:3]]
+    for case in cases:
+        await on.centre.desk.looked(on.maria, case.id)
+    await on.goes()
+    cards = on.page.locator(".card.mine a")
+    for place in range(3):
+        await cards.nth(place).focus()
+        name = await cards.nth(place).locator("strong").inner_text()
+        on.centre.clock.passes(minutes=1)
+        other = cases[NAMES[:3].index(await cards.nth(2 - place).locator("strong").inner_text())]
+        await on.centre.store.add_from_woman(other.id, "Ало?", f"k{place}")
+        on.centre.changes.notify()
+        await expect(on.page.locator(f"#c-{other.id} .count")).to_be_visible()
+        await expect(on.page.locator(".card a:focus strong")).to_have_text(name)
+        await on.centre.desk.looked(on.maria, other.id)
+        on.centre.changes.notify()
+        await expect(on.page.locator(f"#c-{other.id} .count")).to_have_count(0)
+        await expect(on.page.locator(".card a:focus strong")).to_have_text(name)
+
+
+async def test_a_note_that_is_kept_folds_away_and_on_a_phone_it_alone_is_written(
+    on: Stage,
+) -> None:
+    await on.page.set_viewport_size(SIZES["phone"])  # type: ignore[arg-type]
+    await on.opens(await on.hers(NAMES[0]))
+    await on.unfolds("note-box")
+    await expect(on.page.locator("#reply")).to_be_hidden()
+    await on.page.locator("#note").fill("Да питам адвоката.")
+    await on.page.locator(".note-save").click()
+    await expect(on.page.locator(".message.note")).to_have_count(1)
+    await expect(on.page.locator("#note")).to_be_hidden()
+    await expect(on.page.locator("#reply")).to_be_visible()
+    await expect(on.page.locator(".note-box summary")).to_be_focused()
 
 
 async def test_what_may_not_have_arrived_is_decided_by_keyboard(on: Stage) -> None:

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 import uvicorn
 from playwright.async_api import Browser, Page
 
+from bot.stop import StopSwitch
 from bot.storage.records import Case, Medium, MediumKind, MessageState, Prepared, StaffMember
 from bot.web.login import SESSION_COOKIE
 from tests import sounds
@@ -50,6 +51,7 @@ class Stage:
     maria: StaffMember
     elena: StaffMember
     server: uvicorn.Server
+    stop: StopSwitch
 
     async def goes(self, path: str = "/desk") -> None:
         await self.page.goto(self.url + path)
@@ -94,8 +96,9 @@ async def stage(browser: Browser, folder: Path, *, bot: bool = False) -> AsyncIt
     async with AsyncExitStack() as stack:
         centre = await stack.enter_async_context(a_centre(folder))
         bells = (await stack.enter_async_context(desk_bells(centre)))[0] if bot else None
+        stop = StopSwitch(centre.store, lambda: None)
         config = uvicorn.Config(
-            site(centre, bells), port=0, log_config=None, access_log=False, lifespan="off",
+            site(centre, bells, stop), port=0, log_config=None, access_log=False, lifespan="off",
             timeout_graceful_shutdown=1,
         )  # fmt: skip
         server = uvicorn.Server(config)
@@ -114,7 +117,7 @@ async def stage(browser: Browser, folder: Path, *, bot: bool = False) -> AsyncIt
                 await page.context.add_cookies(
                     [{"name": SESSION_COOKIE, "value": session, "url": url, "httpOnly": True}]
                 )
-                yield Stage(centre, page, watch, url, maria, elena, server)
+                yield Stage(centre, page, watch, url, maria, elena, server, stop)
         finally:
             server.should_exit = True
             await serving
@@ -149,7 +152,10 @@ async def list_waiting(on: Stage) -> None:
 @state
 async def list_twelve(on: Stage) -> None:
     centre = on.centre
-    cases = [await on.hers(name, "Здравей.") for name in NAMES]
+    cases = []
+    for name in NAMES:  # one after another, so that their order in the list is always the same
+        cases.append(await on.hers(name, "Здравей."))
+        centre.clock.passes(minutes=1)
     for number, case in enumerate(cases):
         centre.clock.passes(minutes=3)
         if number % 3 != 1:
@@ -428,6 +434,13 @@ async def connection_lost(on: Stage) -> None:
     on.watch.plans("ERR_INTERNET_DISCONNECTED")
     await on.page.context.set_offline(True)
     await on.page.locator("#lost").wait_for()
+
+
+@state
+async def stopped(on: Stage) -> None:
+    case = await on.talk()
+    await on.stop.set(True)
+    await on.opens(case)
 
 
 @state

@@ -34,5 +34,8 @@ tabs.addEventListener("message", () => {
   if (document.querySelector(".leave")) location.replace("/login?bye=1");
 });
 
+// What was still under way at the logout may have kept something again.
+if (location.pathname === "/login" && location.search.includes("bye")) sessionStorage.clear();
+
 const invitation = document.querySelector("[data-invite]");
 if (invitation) invite(invitation);

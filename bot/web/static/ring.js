@@ -95,16 +95,22 @@ const ring = (() => {
 
   /* --- the notification: one, without content, and none for whoever is looking --- */
 
-  const has = () => "Notification" in window;
+  const has = () => "Notification" in window && sessionStorage.getItem("notices") !== "never";
   const allowed = () => has() && Notification.permission === "granted" && sessionStorage.getItem("notices") !== "off";
 
   function notify() {
-    if (!allowed() || (document.visibilityState === "visible" && document.hasFocus())) return;
+    if (allowed() && !(document.visibilityState === "visible" && document.hasFocus())) give();
+  }
+
+  function give() {
     try {
       notice = new Notification(news.dataset.noticeTitle,
         { body: news.dataset.noticeText, tag: "desk", renotify: true });
       notice.onclick = () => { window.focus(); notice.close(); };
-    } catch { /* a phone's browser shows none from a page: the sound remains */ }
+    } catch { // a phone's browser has the word, but shows none from a page: the sound remains
+      sessionStorage.setItem("notices", "never");
+      showNotices();
+    }
   }
 
   function showNotices() {
@@ -119,6 +125,7 @@ const ring = (() => {
   async function pressNotices() {
     sessionStorage.setItem("notices", allowed() ? "off" : "on");
     if (Notification.permission === "default") await Notification.requestPermission();
+    if (allowed()) give(); // she sees one, or that this browser has none
     showNotices();
   }
 
