@@ -51,6 +51,8 @@ _ROOT = Path(__file__).resolve().parent.parent
 PICTURES, AUDIO = _ROOT / "pictures", _ROOT / "audio"
 DRAIN_SECONDS = 6.0
 """Of the ten that a clean stop may take; the rest is for the web server."""
+FORUM = "forum"
+"""In the health: whether the desk's group is kept as the cases are."""
 TICK_SECONDS = 5
 AGAIN_SECONDS = 5.0
 """Until a channel that broke begins again."""
@@ -101,10 +103,12 @@ class Phen:
         }
 
     async def health(self) -> dict[str, bool]:
-        """What works: the database, each configured channel, and the desk's own bot."""
+        """What works: the database, each configured channel, the desk's own bot and its group."""
         reached = {name: channel.reached for name, channel in self.channels.items()}
         if self.desk_bot is not None:
             reached[DESK] = self.desk_bot.reached
+        if self.forum is not None:
+            reached[FORUM] = True
         works = {name: answers and name not in self.failing for name, answers in reached.items()}
         return {"database": await self.store.answers(), **works}
 
@@ -219,7 +223,7 @@ def _joined(
         desk=desk,
         desk_bot=desk_bot,
         bells=bells,
-        forum=_forum(settings, desk, vault, texts, store, changes, bells),
+        forum=_forum(settings, desk, vault, texts, store, changes, now, bells),
         bell=Bell(store, changes, now, bells),
         stop=stop,
         accounts=accounts,
@@ -260,11 +264,12 @@ def _forum(
     texts: Texts,
     store: Store,
     changes: Changes,
+    now: Callable[[], datetime],
     bells: Bells | None,
 ) -> Forum | None:
     if bells is None or settings.desk_chat is None:
         return None
-    return Forum(bells, settings.desk_chat, desk, store, vault, texts, changes)
+    return Forum(bells, settings.desk_chat, desk, store, vault, texts, changes, now)
 
 
 def _viber(
@@ -429,7 +434,7 @@ def _intakes(phen: Phen) -> list[asyncio.Task[None]]:
         handle = phen.bells.took if phen.forum is None else phen.forum.took
         work.append((DESK, partial(phen.desk_bot.run, handle)))
     if phen.forum is not None:
-        work.append((DESK, phen.forum.run))
+        work.append((FORUM, phen.forum.run))
     return [asyncio.create_task(_receive(phen, name, run)) for name, run in work]
 
 

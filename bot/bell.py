@@ -107,14 +107,20 @@ class Bell:
         self._tried: dict[Who, bool] = {}  # in this tick, and whether it was heard
 
     async def tick(self) -> None:
-        """Ring whatever is due. A ring that was cut off by a crash comes again."""
+        """Ring whatever is due. A ring that was cut off by a crash comes again.
+
+        A fault with one case holds up no other.
+        """
         await self._quiet()
         self._tried.clear()
         due = await self._store.ringing(self._now())
         if due:
             roster = await self._roster()
             for case in due:
-                await self._ring_case(case, roster)
+                try:
+                    await self._ring_case(case, roster)
+                except Exception as error:
+                    log.alarm("tick_failed", error)
 
     async def _ring_case(self, case: Case, roster: _Roster) -> None:
         if case.state is CaseState.WAITING:

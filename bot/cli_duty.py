@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
-from itertools import pairwise
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated
 
@@ -148,9 +148,9 @@ def import_calendar(
     login: Login,
     file: Annotated[Path, typer.Argument(help="An iCalendar file in which each event is a duty.")],
 ) -> None:
-    """Take duties from a calendar file, instead of those of the file before, all or none.
+    """Take duties from a calendar file, all or none.
 
-    Example: phen duty import maria duties.ics
+    They replace those of the file before. Example: phen duty import maria duties.ics
     """
     try:
         data = file.read_bytes()
@@ -204,10 +204,8 @@ def _week(words: Sequence[str]) -> list[tuple[int, Hours]]:
 
 def _hours(text: str) -> list[Hours]:
     found = [_span(each) for each in text.split(",")]
-    begins = sorted(found, key=lambda each: each.start)
-    for before, after in pairwise(begins):
-        if after.start < before.end or before.end <= before.start:
-            raise Mistake(f"The hours {text} overlap; correct one of them.")
+    if any(one.overlap(other) for one, other in combinations(found, 2)):
+        raise Mistake(f"The hours {text} overlap; correct one of them.")
     return found
 
 

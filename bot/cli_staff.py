@@ -14,6 +14,8 @@ from dialogs.model import SOURCE_LANGUAGE
 
 app = typer.Typer(help="Keep the centre's accounts. Example: phen staff list", no_args_is_help=True)
 
+Login = Annotated[str, typer.Argument(help="Whose account; see `phen staff list`.")]
+
 
 @app.command("add")
 def add(
@@ -54,15 +56,17 @@ def list_all() -> None:
 
 
 @app.command("freeze")
-def freeze(login: str) -> None:
+def freeze(login: Login) -> None:
     """Shut an account for a while and end its sessions. Example: phen staff freeze maria
 
-    Her open cases wait, and ring, for another. Who has not accepted her invitation is removed.
+    Her open cases wait, and ring, for another; the women are told. Who has not accepted her
+    invitation is removed.
     """
 
     async def shut(phen: Phen) -> str:
         member = await member_of(phen, login)
-        await phen.accounts.freeze(member.login)
+        async with phen.team.leaving(member):
+            await phen.accounts.freeze(member.login)
         if member.state is StaffState.INVITED:
             return "The invitation is taken back."
         return "The account is frozen, its sessions are ended, its open cases wait for another."
@@ -71,7 +75,7 @@ def freeze(login: str) -> None:
 
 
 @app.command("thaw")
-def thaw(login: str) -> None:
+def thaw(login: Login) -> None:
     """Let a frozen account in again, with its old password. Example: phen staff thaw maria"""
 
     async def let_in(phen: Phen) -> None:
@@ -87,16 +91,17 @@ def thaw(login: str) -> None:
 
 
 @app.command("remove")
-def remove(login: str) -> None:
+def remove(login: Login) -> None:
     """Remove an account for good; its login is free again. Example: phen staff remove maria
 
-    Her open cases wait, and ring, for another.
+    Her open cases wait, and ring, for another; the women are told.
     """
 
     async def take_away(phen: Phen) -> None:
         member = await member_of(phen, login)
-        await phen.store.remove_staff(member.id)
-        await phen.store.audit(None, "account.removed")
+        async with phen.team.leaving(member):
+            await phen.store.remove_staff(member.id)
+            await phen.store.audit(None, "account.removed")
 
     with_store(take_away)
     typer.echo("The account is removed, its sessions are ended, its open cases wait for another.")

@@ -26,6 +26,12 @@ class Hours:
     start: time
     end: time
 
+    def overlap(self, other: Hours) -> bool:
+        """Whether the two share any time, where both begin on the same day."""
+        first, second = sorted((self, other), key=lambda each: each.start)
+        goes_over_midnight = first.end <= first.start
+        return goes_over_midnight or second.start < first.end
+
 
 @dataclass(frozen=True, slots=True)
 class Weekly:

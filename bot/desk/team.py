@@ -105,17 +105,17 @@ class Team:
             member = await self._member(staff_id, *StaffState)
             if staff_id == me.id and Role.ADMIN not in roles:
                 await self._refuse(me)
-            hers = await self._open_cases(member) if Role.CONSULTANT not in roles else []
-            await self._store.change_staff(staff_id, alias, roles, languages)
-            await self._done(me, "account.changed", hers)
+            async with self.leaving(member):
+                await self._store.change_staff(staff_id, alias, roles, languages)
+                await self._store.audit(me.id, "account.changed")
 
     async def freeze(self, me: StaffMember, staff_id: str) -> None:
         """Shut an account: its sessions end at once."""
         async with self._acting(me, upon=staff_id):
             member = await self._member(staff_id, StaffState.ACTIVE)
-            hers = await self._open_cases(member)
-            await self._store.set_staff_state(member.id, StaffState.FROZEN)
-            await self._done(me, "account.froze", hers)
+            async with self.leaving(member):
+                await self._store.set_staff_state(member.id, StaffState.FROZEN)
+                await self._store.audit(me.id, "account.froze")
 
     async def thaw(self, me: StaffMember, staff_id: str) -> None:
         """Let somebody frozen in again, with the password and the code that she had."""
@@ -123,15 +123,30 @@ class Team:
             member = await self._member(staff_id, StaffState.FROZEN)
             if not await self._store.set_staff_state(member.id, StaffState.ACTIVE):
                 raise NoSuchAccount
-            await self._done(me, "account.thawed")
+            await self._store.audit(me.id, "account.thawed")
+            self._changes.notify()
 
     async def remove(self, me: StaffMember, staff_id: str) -> None:
         """Remove an account for good: its sessions end at once, its login is free again."""
         async with self._acting(me, upon=staff_id):
             member = await self._member(staff_id, *StaffState)
-            hers = await self._open_cases(member)
-            await self._store.remove_staff(member.id)
-            await self._done(me, "account.removed", hers)
+            async with self.leaving(member):
+                await self._store.remove_staff(member.id)
+                await self._store.audit(me.id, "account.removed")
+
+    @asynccontextmanager
+    async def leaving(self, member: StaffMember) -> AsyncIterator[None]:
+        """What is done meanwhile may take her cases from her: then each woman is told."""
+        before = await self._open_cases(member)
+        yield
+        still = {case.id for case in await self._open_cases(member)}
+        for case in before:
+            if case.id not in still:
+                words = self._texts.say(case.language, "notice.returned")
+                with suppress(CaseClosed):
+                    await self._store.add_notice(case.id, words, f"left:{case.claimed_at}")
+        self._changes.notify()
+        self._wake()
 
     # --- who may ---------------------------------------------------------------------------
 
@@ -161,16 +176,6 @@ class Team:
     async def _open_cases(self, member: StaffMember) -> list[Case]:
         cases = await self._store.cases_of(member.id)
         return [case for case in cases if case.state is not CaseState.CLOSED]
-
-    async def _done(self, me: StaffMember, action: str, left: Collection[Case] = ()) -> None:
-        """Write it down, and tell the women whom their consultant has left."""
-        await self._store.audit(me.id, action)
-        for case in left:
-            words = self._texts.say(case.language, "notice.returned")
-            with suppress(CaseClosed):
-                await self._store.add_notice(case.id, words, f"left:{case.claimed_at}")
-        self._changes.notify()
-        self._wake()
 
 
 def _fit(alias: str, roles: Collection[Role], languages: Collection[str]) -> str:

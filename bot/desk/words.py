@@ -1,30 +1,26 @@
-"""What the desk's templates say about a case, its messages and a colleague."""
+"""What both faces of the desk say about a case, its messages and a colleague."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
 
-from bot.desk.service import UNSETTLED, CaseView, is_new
+from bot.desk.service import UNSETTLED, CaseView, Desk, is_new
 from bot.storage.records import Author, Block, Case, CaseMessage, MessageState, StaffMember
-from bot.texts import ZONE
+from bot.texts import ZONE, Texts
 from dialogs.model import SOURCE_LANGUAGE
-
-if TYPE_CHECKING:
-    from bot.web.app import WebParts
 
 
 class Words:
     """Sentences of the content with what is known filled in."""
 
-    def __init__(self, parts: WebParts) -> None:
-        self._texts = parts.content.texts
-        self._say = partial(parts.texts.say, SOURCE_LANGUAGE)
-        self._age_of = parts.desk.age
-        self._now = parts.now
+    def __init__(self, texts: Texts, desk: Desk, now: Callable[[], datetime]) -> None:
+        self._texts = texts
+        self._say = partial(texts.say, SOURCE_LANGUAGE)
+        self._age_of = desk.age
+        self._now = now
 
     # --- a case ----------------------------------------------------------------------------
 
@@ -90,8 +86,7 @@ class Words:
         """What became of a message to her; empty for hers and for notes."""
         if message.state is MessageState.KEPT:
             return ""
-        held = message.state is MessageState.DUE and not case.present
-        return self._say(f"desk.state.{'held' if held else message.state.value}")
+        return self._say(f"desk.state.{standing(message, case)}")
 
     def undecided(self, message: CaseMessage) -> bool:
         return message.state in UNSETTLED
@@ -115,6 +110,12 @@ class Words:
     def _name(self, group: str, code: str) -> str:
         text_id = f"{group}.{code}"
         return self._say(text_id) if text_id in self._texts else code
+
+
+def standing(message: CaseMessage, case: Case) -> str:
+    """The name of its state; `held` is what waits until she is back."""
+    held = message.state is MessageState.DUE and not case.present
+    return "held" if held else message.state.value
 
 
 def neutral(text: str) -> str:

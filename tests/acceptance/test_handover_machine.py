@@ -185,7 +185,9 @@ class Known:
     last_at: datetime
     last_woman_at: datetime
     owner: int | None = None
+    got_at: datetime | None = None  # when its owner came by it
     passed_at: datetime | None = None
+    unread: bool = False
     answered: bool = False
     closed_at: datetime | None = None
     last_number: int = 0  # when it was closed
@@ -372,6 +374,7 @@ class HandoverMachine(RuleBasedStateMachine):
             assert self.run(relayed)
             known.keys.add(key)
             known.last_at = known.last_woman_at = self.now
+            known.unread = True
             count += 1
         assert self._count(known) == count
 
@@ -450,6 +453,7 @@ class HandoverMachine(RuleBasedStateMachine):
             assert self.run(work) is (free or known.owner == who)
             if free:
                 known.state, known.owner = CaseState.CLAIMED, who
+                known.got_at = self.now
 
     def writes_to_her(self, who: int, known: Known, how: str, again: bool) -> None:
         me = self.staff[who]
@@ -488,6 +492,7 @@ class HandoverMachine(RuleBasedStateMachine):
             return
         self.run(work)
         known.owner, known.passed_at = to, self.now
+        known.got_at, known.unread = self.now, bool(known.keys)
 
     def gives_back(self, who: int, known: Known) -> None:
         work = self.desk.give_back(self.staff[who], known.id)
@@ -531,7 +536,7 @@ class HandoverMachine(RuleBasedStateMachine):
         for message in view.messages:
             assert known.marker in message.text or message.author is Author.SYSTEM or message.medium
         self.run(self.desk.looked(me, known.id))
-        known.passed_at = None
+        known.passed_at, known.unread = None, False
         assert {case.id for case in self.run(self.desk.mine(me))} == {
             case.id for case in self.cases.values() if case.owner == who
         }
@@ -599,10 +604,13 @@ class HandoverMachine(RuleBasedStateMachine):
         for known in self.cases.values():
             if known.passed_at is not None and known.passed_at <= self.now - UNOPENED:
                 self._waits(known)
-            if known.state is CaseState.CLOSED or known.last_at >= self.now - SILENCE:
+            since = max(known.last_at, known.got_at or known.last_at)
+            if known.state is CaseState.CLOSED or since >= self.now - SILENCE:
                 continue
-            if known.state is CaseState.CLAIMED or self.now - known.last_woman_at >= UNANSWERED:
+            if self.now - known.last_woman_at >= UNANSWERED:
                 self._closed(known)
+            elif known.state is CaseState.CLAIMED:
+                (self._waits if known.unread else self._closed)(known)
 
     def _rung_for_her(self, who: Who, language: str, said: str) -> None:
         woman = next(each for each in self.women if each.who == who)
@@ -646,14 +654,15 @@ class HandoverMachine(RuleBasedStateMachine):
             assert rings_at <= self.now + RINGS_WITHIN
             if known.id in due and active:
                 whom = rung.get(known.id, frozenset())
-                assert whom, "nobody waits without a bell"
+                heard = frozenset().union(*rung.values())  # several cases at once are one ring
+                assert heard, "nobody waits without a bell"
                 speak = {
                     each
                     for each in there or active
                     if known.woman.language in active[each].languages
                 }
                 if due[known.id] == 0:
-                    assert whom == (speak or there or set(active))
+                    assert whom <= (speak or there or set(active)) <= heard
 
     def the_clocks_run_out(self) -> None:
         """The purge, which the program does every hour."""
@@ -881,7 +890,8 @@ class HandoverMachine(RuleBasedStateMachine):
         return self._refusal(who, known, open_only=open_only) is None
 
     def _waits(self, known: Known) -> None:
-        known.state, known.owner, known.passed_at = CaseState.WAITING, None, None
+        known.state, known.owner = CaseState.WAITING, None
+        known.got_at = known.passed_at = None
 
     def _closed(self, known: Known) -> None:
         if not known.answered:

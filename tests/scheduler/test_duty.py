@@ -288,3 +288,13 @@ def test_the_next_duty_is_the_first_that_begins_later(
     assert coming == (later[0] if later else coming)
     if coming is not None:
         assert "maria" in on_duty(table, coming.start, SOFIA)
+
+
+@given(*(st.integers(0, 23) for _ in range(4)))
+def test_two_spans_of_a_day_overlap_when_an_hour_is_in_both(a: int, b: int, c: int, d: int) -> None:
+    def inside(start: int, end: int) -> set[int]:
+        return set(range(start, end if end > start else end + 24))
+
+    one, other = (Hours(time(start), time(end)) for start, end in ((a, b), (c, d)))
+    assert one.overlap(other) is bool(inside(a, b) & inside(c, d))
+    assert other.overlap(one) is one.overlap(other)

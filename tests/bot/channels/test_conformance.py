@@ -520,13 +520,17 @@ async def test_a_message_of_her_case_says_the_new_words_where_it_stands(her: Har
 
 
 async def test_what_stands_there_no_more_is_not_brought_back_by_a_correction(her: Harness) -> None:
-    if her.channel.limits.lasting:
-        pytest.skip("nothing is removed there")
     await show(her, screen("Случай"))
     handle = await show(her, said("Утре в 9.", number=1))
     await her.channel.remove(her.address, [handle])
-    await her.channel.correct(her.address, handle, said("Утре в 10.", number=1))
-    assert await her.screen() == ["Случай"]
+    mended = said("Утре в 10.", number=1)
+    if her.channel.limits.lasting:  # nothing went there, and nothing can be mended
+        with pytest.raises(Refused):
+            await her.channel.correct(her.address, handle, mended)
+        assert await her.screen() == ["Случай", "Утре в 9."]
+    else:
+        await her.channel.correct(her.address, handle, mended)
+        assert await her.screen() == ["Случай"]
 
 
 async def test_a_sweep_is_no_error_and_leaves_what_is_known_removable(her: Harness) -> None:
