@@ -184,6 +184,11 @@ class Colleague:
     async def claims(self) -> None:
         await self.waiting.locator("button").first.click()
         await self.page.locator("#reply").wait_for()
+        await self.is_ready()
+
+    async def is_ready(self) -> None:
+        """The page's scripts have begun: who writes so fast as a test must wait for that."""
+        await self.page.wait_for_function("() => !document.getElementById('keys-open').hidden")
 
     async def replies(self, words: str) -> None:
         await self.page.locator("#reply").fill(words)
