@@ -11,7 +11,7 @@ test: .venv/.test deploy/chromium.sh
 	sh deploy/ffmpeg.sh needed
 	sh deploy/chromium.sh
 	$(MAKE) --no-print-directory check
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder # tests/conftest.py knows the longest
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder # tests/conftest.py knows the longest
 
 check: .venv/.test
 	$(BIN)/ruff check .

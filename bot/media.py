@@ -118,7 +118,8 @@ def _drawn(raw: bytes) -> bytes:
         raise Unusable
     with Image.open(BytesIO(raw), formats=("JPEG", "PNG", "WEBP")) as image:
         _check_pixels(image, MAX_DECODED if image.info.get("progressive") else MAX_PIXELS)
-        image.draft("RGB", (SIDE, SIDE))
+        (wide, high), longest = image.size, max(*image.size, SIDE)
+        image.draft("RGB", (wide * SIDE // longest, high * SIDE // longest))  # decoded smaller
         _check_pixels(image, MAX_DECODED)
         image.thumbnail((SIDE, SIDE))  # first: what comes after it is a copy
         upright = ImageOps.exif_transpose(image)

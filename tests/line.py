@@ -22,7 +22,7 @@ from scheduler.model import Reception
 from tests.standins.telegram import TelegramStandIn
 from tests.standins.viber import ViberStandIn
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 SOFIA = ZoneInfo("Europe/Sofia")
 
 

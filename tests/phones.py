@@ -126,7 +126,7 @@ class ViberPhone:
         before = len(self.woman.bot_messages)
         if (told := self.woman.taps(shown)) is not None:
             await told
-            await self.woman.sees_messages(before + 1, timeout=10)
+            await self.woman.sees_messages(before + 1, timeout=30)
 
     async def types(self, text: str) -> None:
         await self.woman.types(text)

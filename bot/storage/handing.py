@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, delete, exists, select
+from sqlalchemy import Row, Select, and_, delete, exists, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -89,7 +89,7 @@ class Handing(Messages):
         return await self._change(
             cases.update()
             .where(cases.c.id == case.id, _may(Act.RETURN), went_not_on(case))
-            .where(cases.c.looked < cases.c.last_number)
+            .where(or_(cases.c.looked < cases.c.last_number, cases.c.passed_at.is_not(None)))
             .values(**waits_again(self._now()))
         )
 

@@ -69,7 +69,7 @@ class Consultant(Browser):
 
 @asynccontextmanager
 async def at_the_desk(url: str, login: str, invitation: str) -> AsyncIterator[Consultant]:
-    async with httpx.AsyncClient(base_url=url, follow_redirects=True, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=url, follow_redirects=True, timeout=60) as client:
         consultant = Consultant(client)
         await consultant.comes_in(login, invitation)
         yield consultant

@@ -33,7 +33,7 @@ SYSTEM = {
 }
 """Screens that no button leads to: what has run out, what failed, who is not taken now."""
 NAME = "language.name"
-PATIENCE = 10.0
+PATIENCE = 40.0
 
 State = tuple[str, tuple[tuple[str, str], ...]]
 Edge = tuple[str, str, str]

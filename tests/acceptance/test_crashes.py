@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from pathlib import Path
 
 import httpx
@@ -46,7 +47,8 @@ async def _reads(program: Program, consultant: Consultant, *words: str) -> None:
         await again.get("/desk")
         await again.claims()
         await again.sees(words[-1])
-        assert [again.text.count(word) for word in words] == [1] * len(words)
+        said = re.findall(r'<p class="words"[^>]*>([^<]*)</p>', again.page)
+        assert [said.count(word) for word in words] == [1] * len(words)
 
 
 async def test_killed_after_commit_before_acknowledging_it_is_handled_once(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ async def test_browsing_on_the_web_writes_nothing(tmp_path: Path) -> None:
             await phone.opens()
             await phone.taps("За мен")
             await phone.types(text)
-        doors = {"talk_yes", "case", "case_end_yes", "case_ended", "hide"}
+        doors = {"talk_yes", "case", "case_end_yes", "case_ended", "case_media_yes", "hide"}
         unbidden = {node for node in CONTENT.nodes if node.startswith(("not_", "got_"))}
         assert set(CONTENT.nodes) - seen - doors - unbidden - SYSTEM - {"suggest"} == set()
         assert [each for each in answers if "set-cookie" in each.headers] == []

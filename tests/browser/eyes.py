@@ -67,6 +67,10 @@ _RING = """() => {
 }"""
 
 
+_REPAINTED = """(scheme) => matchMedia(`(prefers-color-scheme: ${scheme})`).matches
+  && new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"""
+
+
 async def finds_nothing_wrong(page: Page, language: str = "bg") -> None:
     """Names, one heading, the language, contrast by day and night, nothing beside the screen."""
     assert await page.evaluate(_NAMELESS) == []
@@ -74,6 +78,7 @@ async def finds_nothing_wrong(page: Page, language: str = "bg") -> None:
     assert await page.evaluate("() => document.documentElement.lang") == language
     for scheme in SCHEMES:
         await page.emulate_media(color_scheme=scheme)
+        await page.wait_for_function(_REPAINTED, arg=scheme)
         assert await page.evaluate(_FAINT) == []
     assert await page.evaluate("() => document.title") != ""
     await fits(page)
