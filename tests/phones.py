@@ -285,7 +285,7 @@ class WebPhone:
     """A browser without JavaScript: forms and pages. After *hide* it stands elsewhere."""
 
     def __init__(self, url: str) -> None:
-        self.client = httpx.AsyncClient(base_url=url, headers={"Origin": url})
+        self.client = httpx.AsyncClient(base_url=url, headers={"Origin": url}, timeout=40)
         self.page = _Page("")
         self.away = False
         self.voices: list[bytes] = []
