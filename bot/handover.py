@@ -248,6 +248,8 @@ class Handover:
         first, last = NUDGE_HOURS.get(nudge.hours, (0, 0))
         if not first <= now.astimezone(ZONE).hour < last or now - case.absent_since < AWAY:
             return
+        if await self._store.block_of(case.id) is not None:
+            return  # whoever is shut out may be holding her phone
         address = await self._store.address_of(case.id)
         if address is not None and await self._store.nudged(case.id):
             self._ring(Who(*address), case.language, nudge.words)

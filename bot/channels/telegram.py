@@ -599,7 +599,7 @@ class TelegramChannel:
 
     def _beside(self, call: Coroutine[Any, Any, object]) -> None:
         """Run what may fail without anybody noticing, and without holding anybody up."""
-        task = asyncio.create_task(_quietly(call))
+        task = asyncio.create_task(quietly(call))
         self._aside.add(task)
         task.add_done_callback(self._aside.discard)
 
@@ -682,7 +682,8 @@ async def _ask(call: Coroutine[Any, Any, T]) -> T:
     raise failure
 
 
-async def _quietly(call: Coroutine[Any, Any, object]) -> None:
+async def quietly(call: Coroutine[Any, Any, object]) -> None:
+    """Await what may fail without anybody noticing."""
     try:
         await call
     except SendError:

@@ -23,7 +23,7 @@ from telegram.error import BadRequest, ChatMigrated
 from bot.channels.base import Refused, SendError
 from bot.channels.http import Http
 from bot.channels.polling import Poller
-from bot.channels.telegram import AiohttpRequest, MuteBot, updates_for, verdict
+from bot.channels.telegram import AiohttpRequest, MuteBot, quietly, updates_for, verdict
 from bot.channels.updates import medium_of
 from bot.channels.words import plain
 from bot.privacy.redact import EventLog
@@ -116,7 +116,7 @@ class DeskBot:
 
     def beside(self, call: Coroutine[Any, Any, object]) -> None:
         """Run what may fail without anybody noticing, and without holding anybody up."""
-        task = asyncio.create_task(_quietly(call))
+        task = asyncio.create_task(quietly(call))
         self._aside.add(task)
         task.add_done_callback(self._aside.discard)
 
@@ -318,13 +318,6 @@ async def _ask(call: Coroutine[Any, Any, T]) -> T:
     except Exception as error:
         failure = error if isinstance(error, SendError) else verdict(error)
     raise failure
-
-
-async def _quietly(call: Coroutine[Any, Any, object]) -> None:
-    try:
-        await call
-    except SendError:
-        return
 
 
 def _keyboard(buttons: Sequence[Button]) -> InlineKeyboardMarkup | None:

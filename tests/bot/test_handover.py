@@ -377,6 +377,21 @@ async def test_a_closed_case_does_not_ring_her(shell: Shell) -> None:
     assert rings(shell) == []
 
 
+async def test_who_is_shut_out_is_not_rung_and_is_once_he_is_let_in_again(shell: Shell) -> None:
+    await shell.done(Tapped(NOON))
+    await shell.taps("hide")
+    maria, case = await shell.consultant(), await shell.case()
+    assert await shell.phen.desk.claim(maria, case.id)
+    await shell.phen.desk.reply(maria, case.id, "тук съм", "k")
+    await shell.phen.desk.block(maria, case.id, "case")
+    shell.clock.passes(minutes=3)
+    await shell.ticks()
+    assert rings(shell) == []
+    await shell.phen.desk.unblock(maria, case.id)
+    await shell.ticks()
+    assert len(rings(shell)) == 1
+
+
 async def test_an_open_window_is_never_rung_over(shell: Shell) -> None:
     await is_away_with_an_answer(shell, away=1)
     await shell.taps("danger")  # 112 stands before her, and her case is still held
