@@ -122,6 +122,10 @@ cases = Table(
     Column("nudge_words", String(32)),
     Column("nudged_at", UtcTime),
     Column("absent_since", UtcTime),
+    Column("present_in", String(32)),  # the process that has her page open; null: the intake's
+    Column("fence", Integer, nullable=False, server_default="0"),  # number of the last lease
+    Column("leased_by", String(32)),  # the process that sends to her now
+    Column("leased_until", UtcTime),
 )
 _OPEN = text("state <> 'closed'")
 Index(
@@ -186,6 +190,7 @@ outbox = Table(
     Column("due_at", UtcTime, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("what", String(16), nullable=False, server_default="say"),
+    Column("tried_at", UtcTime),  # when it was tried for the first time
     UniqueConstraint("cause", "n"),
     sqlite_autoincrement=True,  # an id is never used again: a late settle hits nobody else's row
 )
@@ -294,6 +299,54 @@ moved_groups = Table(
     Column("old", BigInteger, primary_key=True, autoincrement=False),
     Column("new", BigInteger, nullable=False),
 )
+
+
+# The processes that share the database, as long as they say so.
+workers = Table(
+    "workers",
+    metadata,
+    _id(),
+    Column("seen_at", UtcTime, nullable=False),
+    Column("watched", Boolean, nullable=False),  # somebody sits before a desk of its
+)
+
+# A platform's call that reached another process than the one that holds its channel.
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("channel", String(16), nullable=False),
+    Column("call_key", LargeBinary, nullable=False, unique=True),  # the same call is here once
+    Column("body", LargeBinary, nullable=False),  # sealed
+    Column("at", UtcTime, nullable=False),
+    Column("status", Integer),  # of the answer; none yet while it waits
+    Column("answer", LargeBinary),  # sealed
+    sqlite_autoincrement=True,
+)
+Index(None, calls.c.channel)
+
+# What could not be understood or done: a code and when, and nothing of its content.
+set_aside = Table(
+    "set_aside",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("channel", String(16), nullable=False),
+    Column("code", String(32), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index(None, set_aside.c.at)
+
+# A voice that can be fetched for some minutes; it goes with its case.
+lent = Table(
+    "lent",
+    metadata,
+    Column("name", String(64), primary_key=True),  # keyed fingerprint, the last part of its address
+    _case_id(),
+    Column("data", LargeBinary, nullable=False),  # sealed
+    Column("until", UtcTime, nullable=False),
+)
+Index(None, lent.c.case_id)
 
 
 def _staff_id() -> Column[str]:

@@ -104,4 +104,4 @@ def test_a_migration_that_fails_leaves_nothing_behind(
     with pytest.raises(Exception, match="audit"):
         migrate(f"sqlite:///{file}")
     assert [name for _, name in schema(file)] == ["audit"]
-    assert newest() == "0003"
+    assert newest() == "0004"
