@@ -33,6 +33,9 @@ SESSION_LIFE = timedelta(hours=12)
 SESSION_IDLE = timedelta(hours=2)
 MAX_FAILURES, FAILURE_WINDOW = 5, timedelta(minutes=15)
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9.-]{1,31}")
+ONE_LANE = 1
+"""Of argon2: with more it starts threads of its own for each hash, and has been seen to wait for
+one of them for ever."""
 STEP = 30
 """Seconds for which one code counts; one step of drift either way is forgiven."""
 
@@ -95,8 +98,8 @@ class Accounts:
         self._store = store
         self._vault = vault
         self._now = now
-        self._hasher = hasher or PasswordHasher()
-        self._nobody = self._hasher.hash(secrets.token_urlsafe(16))
+        self._hasher = hasher or PasswordHasher(parallelism=ONE_LANE)
+        self._nobody = ""  # what an unknown login is checked against, so that it takes as long
         self._active_at: dict[bytes, datetime] = {}
         self._names: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._workers = asyncio.Semaphore(2)  # argon2 takes 64 MB and a core each
@@ -288,6 +291,9 @@ class Accounts:
     async def _verify(self, stored: str | None, password: str) -> bool:
         password = password[:MAX_PASSWORD]
         async with self._workers:
+            if not self._nobody:
+                random = secrets.token_urlsafe(16)
+                self._nobody = await asyncio.to_thread(self._hasher.hash, random)
             try:
                 await asyncio.to_thread(self._hasher.verify, stored or self._nobody, password)
             except (VerificationError, InvalidHashError):
