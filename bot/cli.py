@@ -17,8 +17,9 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
-from bot import cli_duty, cli_staff, cli_viber, content_tools, lifecycle
+from bot import cli_backup, cli_duty, cli_staff, cli_verify, cli_viber, content_tools, lifecycle
 from bot.app import AddressInUse, AddressWrong, Phen, join, serve, until_signalled
+from bot.backup import BackupError
 from bot.channels.console import ADDRESS, ConsoleChannel
 from bot.cli_common import Mistake, local, print_table, read_settings, with_store
 from bot.demo import LOGINS, PASSWORD, Demo, NotADemo, settings_for
@@ -48,6 +49,9 @@ app.add_typer(receptions, name="receptions")
 app.add_typer(cli_staff.app, name="staff")
 app.add_typer(cli_duty.app, name="duty")
 app.add_typer(cli_viber.app, name="viber")
+app.add_typer(cli_verify.app, name="verify")
+app.command()(cli_backup.backup)
+app.command()(cli_backup.restore)
 
 
 def main() -> None:
@@ -78,6 +82,7 @@ MISTAKES = (
     AccountError,
     AddressInUse,
     AddressWrong,
+    BackupError,
     ContentError,
     Mistake,
     NotADemo,

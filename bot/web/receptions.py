@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DONE = frozenset({"saved", "moved", "cancelled", "restored", "imported"})
+TOLD_FOR = timedelta(days=7)
+"""For so long staff read that the line came back from a backup, and what is gone."""
 
 
 def reception_pages(parts: WebParts) -> list[StaffPage]:
@@ -82,6 +84,7 @@ class ReceptionPages:
             look=Look(self._parts, self._places),
             days=DAYS,
             done=self._done(request),
+            restored=await self._store.restored_since(self._parts.now() - TOLD_FOR),
             wrong=wrong,
         )
 
