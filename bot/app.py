@@ -7,22 +7,25 @@ import contextlib
 import errno
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
 
 from bot.bell import Bell
 from bot.channels.base import Channel, Unauthorised
-from bot.channels.telegram import Profile, TelegramChannel
+from bot.channels.telegram import TelegramChannel
+from bot.channels.telegram_profile import Profile
 from bot.channels.viber import ViberChannel
-from bot.channels.web import WebChannel
+from bot.channels.web import NAME as WEB
+from bot.channels.web import WebChannel, Word
 from bot.conversation import Conversation
-from bot.delivery import Delivery, remove_old
+from bot.delivery import OUTBOX, Delivery, remove_old
 from bot.demo import Demo
 from bot.desk.accounts import Accounts
 from bot.desk.bells import Bells
@@ -38,7 +41,7 @@ from bot.live import Changes
 from bot.privacy.redact import EventLog
 from bot.privacy.vault import Vault
 from bot.settings import Settings
-from bot.stop import StopSwitch
+from bot.stop import STOP, StopSwitch
 from bot.storage.store import Store
 from bot.texts import Texts, open_content
 from bot.watch import Watch
@@ -53,6 +56,10 @@ DRAIN_SECONDS = 6.0
 """Of the ten that a clean stop may take; the rest is for the web server."""
 FORUM = "forum"
 """In the health: whether the desk's group is kept as the cases are."""
+CLOCK = "clock"
+"""The role of the one process that lets time pass, and that has the desk's bot and group."""
+PAGE = "page"
+"""The word by which one process tells the others what concerns a page of hers."""
 TICK_SECONDS = 5
 AGAIN_SECONDS = 5.0
 """Until a channel that broke begins again."""
@@ -104,9 +111,15 @@ class Phen:
 
     async def health(self) -> dict[str, bool]:
         """What works: the database, each configured channel, the desk's own bot and its group."""
-        reached = {name: channel.reached for name, channel in self.channels.items()}
+        together = self.store.together
+        reached = {
+            name: channel.reached
+            if name == WEB or together.holds(name)
+            else together.somebody_holds(name)
+            for name, channel in self.channels.items()
+        }
         if self.desk_bot is not None:
-            reached[DESK] = self.desk_bot.reached
+            reached[DESK] = self.desk_bot.reached or not together.holds(CLOCK)
         if self.forum is not None:
             reached[FORUM] = True
         works = {name: answers and name not in self.failing for name, answers in reached.items()}
@@ -152,10 +165,16 @@ def _joined(
     timing: Timing,
     also: Sequence[Channel],
 ) -> Phen:
-    changes = Changes()
-    web = WebChannel()
+    together = store.together
+    changes = Changes(together)
+
+    def elsewhere(word: Word, address: str, number: int) -> None:
+        index = vault.blind_index(WEB, address).hex()
+        together.tell(PAGE, f"{word} {index} {number}")
+
+    web = WebChannel(elsewhere=elsewhere)
     channels: dict[str, Channel] = {channel.name: channel for channel in (web, *also)}
-    links = Links(vault, settings.address, (PICTURES, AUDIO), now)
+    links = Links(vault, settings.address, (PICTURES, AUDIO), now, store)
     if settings.telegram_token is not None:
         channels["telegram"] = _telegram(settings, content, texts, store, now)
     viber = _viber(settings, content, texts, links, now)
@@ -203,6 +222,15 @@ def _joined(
     )
     lasting = frozenset(name for name, each in channels.items() if each.limits.lasting)
     desk = Desk(store, changes, now, delivery.wake, texts, lasting)
+
+    def told(word: str) -> None:
+        kind, index, number = word.split()
+        for address in web.addresses:
+            if vault.blind_index(WEB, address).hex() == index:
+                web.told(conversation, Word(kind), address, int(number))
+
+    together.hear(PAGE, told)
+    together.hear(OUTBOX, lambda _: delivery.woken())
     desk_bot = _desk_bot(settings, now)
     bells = None if desk_bot is None else Bells(desk_bot, store, vault, texts, now)
     return Phen(
@@ -366,8 +394,10 @@ async def serve(
     `listening` is told the port. Raises `AddressInUse` or `AddressWrong` before anything runs.
     """
     listener = _bind(phen.settings)
-    await phen.store.recover()
-    await phen.store.nobody_present()
+    together = phen.store.together
+    await phen.store.close_unreadable()
+    await phen.store.recover(await together.living())
+    await phen.store.pages_closed(WEB, await together.living())
     await phen.stop.refresh()
     server = _WebServer(
         uvicorn.Config(
@@ -379,8 +409,11 @@ async def serve(
             timeout_graceful_shutdown=2,
         )
     )
-    clock = _clock(phen)
-    work = [asyncio.create_task(phen.delivery.run()), *_intakes(phen)]
+    words = asyncio.create_task(_hear(phen))
+    clock = _own_clock(phen)
+    among = asyncio.create_task(together.run(lambda: phen.changes.watched_here))
+    sending = asyncio.create_task(phen.delivery.run())
+    work = [asyncio.create_task(each) for each in _roles(phen)]
     serving = asyncio.create_task(server.serve([listener]))
     serving.add_done_callback(lambda _: stop.set())
     clock.start()
@@ -390,18 +423,15 @@ async def serve(
         await stop.wait()
     finally:
         log.event("stopping")
-        clock.stop()
-        await clock.finish(1)
-        for task in work[1:]:
-            task.cancel()
-        await asyncio.gather(*work[1:], return_exceptions=True)
+        await _still(clock)
+        await _end(*work)
         await _drain(phen)
         server.should_exit = True
         await serving
-        work[0].cancel()
-        await asyncio.gather(work[0], return_exceptions=True)
+        await _end(sending, words)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(phen.conversation.finish(), 1)
+        await _end(among)  # only now may another process take over what was ours
         log.event("stopped")
 
 
@@ -425,17 +455,47 @@ def _bind(settings: Settings) -> socket.socket:
     return listener
 
 
-def _intakes(phen: Phen) -> list[asyncio.Task[None]]:
-    work: list[tuple[str, Callable[[], Awaitable[None]]]] = [
-        (channel.name, partial(channel.run, phen.conversation))
-        for channel in phen.channels.values()
+def _roles(phen: Phen) -> list[Coroutine[Any, Any, None]]:
+    """What this process does: the web always, each other part while no other process has it."""
+    hold = phen.store.together.hold
+    roles = [
+        _web(phen),
+        *(
+            hold(name, partial(_channel, phen, channel))
+            for name, channel in phen.channels.items()
+            if channel is not phen.web
+        ),
+        hold(CLOCK, partial(_time, phen)),
     ]
     if phen.desk_bot is not None and phen.bells is not None:
         handle = phen.bells.took if phen.forum is None else phen.forum.took
-        work.append((DESK, partial(phen.desk_bot.run, handle)))
+        bot = partial(phen.desk_bot.run, handle)
+        roles.append(hold(CLOCK, partial(_receive, phen, DESK, bot)))
     if phen.forum is not None:
-        work.append((FORUM, phen.forum.run))
-    return [asyncio.create_task(_receive(phen, name, run)) for name, run in work]
+        roles.append(hold(CLOCK, partial(_receive, phen, FORUM, phen.forum.run)))
+    return roles
+
+
+async def _web(phen: Phen) -> None:
+    with phen.delivery.serving(WEB):
+        await _receive(phen, WEB, partial(phen.web.run, phen.conversation))
+
+
+async def _channel(phen: Phen, channel: Channel) -> None:
+    """A channel's intake, windows and outbox, for as long as they are this process's."""
+    while True:
+        try:
+            await phen.store.take_over(channel.name)
+            break
+        except Exception as error:
+            log.failed("tick_failed", error)
+        await asyncio.sleep(AGAIN_SECONDS)
+    try:
+        with phen.delivery.serving(channel.name):
+            await _receive(phen, channel.name, partial(channel.run, phen.conversation))
+    finally:
+        if not phen.store.together.holds(channel.name):
+            phen.windows.drop_all(channel.name)
 
 
 async def _receive(phen: Phen, name: str, run: Callable[[], Awaitable[None]]) -> None:
@@ -453,20 +513,69 @@ async def _receive(phen: Phen, name: str, run: Callable[[], Awaitable[None]]) ->
         phen.failing.discard(name)
 
 
-def _clock(phen: Phen) -> Clock:
+async def _hear(phen: Phen) -> None:
+    """Look at the stop switch whenever another process says so."""
+    said = asyncio.Event()
+    phen.store.together.hear(STOP, lambda _: said.set())
+    while True:
+        await said.wait()
+        said.clear()
+        try:
+            await phen.stop.refresh()
+        except Exception as error:  # the clock looks again
+            log.failed("tick_failed", error)
+
+
+def _new_clock() -> Clock:
+    return Clock(failed=lambda name, error: log.alarm("tick_failed", error))
+
+
+def _own_clock(phen: Phen) -> Clock:
+    """What every process does by itself, for its own pages and windows."""
+
+    async def ring() -> None:
+        await phen.handover.ring_away(phen.delivery.served)
+
+    async def tidy() -> None:
+        await remove_old(phen.store, phen.windows, phen.delivery.served, phen.now())
+
+    clock = _new_clock()
+    clock.every(TICK_SECONDS, phen.stop.refresh, "stop switch")
+    clock.every(TICK_SECONDS, ring, "her ring")
+    clock.every(600, tidy, "old messages")
+    return clock
+
+
+async def _time(phen: Phen) -> None:
+    """Let time pass, for all processes."""
+
+    async def pages() -> None:
+        await phen.store.pages_closed(WEB, await phen.store.together.living())
+
     async def purge() -> None:
         await phen.store.purge(phen.now())
 
-    async def tidy() -> None:
-        await remove_old(phen.store, phen.windows, phen.now())
-
-    clock = Clock(failed=lambda name, error: log.alarm("tick_failed", error))
+    clock = _new_clock()
     clock.every(TICK_SECONDS, phen.handover.tick, "waiting")
     clock.every(TICK_SECONDS, phen.bell.tick, "bell")
-    clock.every(TICK_SECONDS, phen.stop.refresh, "stop switch")
-    clock.every(600, tidy, "old messages")
+    clock.every(TICK_SECONDS, pages, "lost pages")
     clock.every(3600, purge, "retention")
-    return clock
+    clock.start()
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        await _still(clock)
+
+
+async def _still(clock: Clock) -> None:
+    clock.stop()
+    await clock.finish(1)
+
+
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _drain(phen: Phen) -> None:

@@ -124,7 +124,7 @@ class Conversation:
         """Her page was closed: what comes next is held."""
         who = Who(channel, address)
         self._windows.left(who)
-        self._spawn(self._absent(who))
+        self._spawn(self._absent(who, page=True))
 
     def blocked(
         self, channel: str, address: str, at: datetime | None = None
@@ -156,7 +156,7 @@ class Conversation:
             return
         who = Who(channel, address)
         self._windows.opened(who)
-        self._spawn(self._present(who))
+        self._spawn(self._present(who, page=True))
 
     async def unread(self, channel: str, address: str) -> Sequence[Outgoing]:
         """The case messages that are due to her; see `Delivery.unread`."""
@@ -444,17 +444,17 @@ class Conversation:
         cover = self._screen(who, engine.cover(language))
         self._put(who, cover, "", in_case=False, above=engine.above_cover(self._today(who)))
 
-    async def _present(self, who: Who) -> None:
+    async def _present(self, who: Who, *, page: bool = False) -> None:
         try:
-            if await self._handover.arrive(who) is None:
+            if await self._handover.arrive(who, page=page) is None:
                 self._windows.case_over(who)
         except Exception as error:  # her next tap tries again
             log.failed("presence_not_kept", error)
 
-    async def _absent(self, who: Who) -> None:
+    async def _absent(self, who: Who, *, page: bool = False) -> None:
         """Hold what comes for her. A database that is away must not undo what she sees."""
         try:
-            await self._handover.absent(who)
+            await self._handover.absent(who, page=page)
         except Exception as error:  # her window is closed in memory, and nothing is sent to it
             log.failed("absence_not_kept", error)
 

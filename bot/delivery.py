@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -40,6 +42,8 @@ from dialogs.model import CASE, CASE_ENDED, Content, Language, Position
 T = TypeVar("T")
 MAX_ATTEMPTS = 6
 POLL_SECONDS = 5.0
+OUTBOX = "outbox"
+"""The word by which one process tells the others that something may be due."""
 MAX_TAKEN = 1000
 """How many sent messages are remembered, should their platform say that one did not arrive."""
 _FIRST_PAUSE = timedelta(seconds=2)
@@ -75,13 +79,34 @@ class Delivery:
         self._now = now
         self._on_gone = on_gone
         self._on_notice = on_notice
+        self._served: set[str] = set()
         self._woken = asyncio.Event()
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._taken: OrderedDict[tuple[Who, Handle], str] = OrderedDict()
         self._lost: OrderedDict[tuple[Who, Handle], None] = OrderedDict()
 
+    @contextmanager
+    def serving(self, channel: str) -> Iterator[None]:
+        """What is due on this channel is sent from here: its windows, or her page, are here."""
+        self._served.add(channel)
+        self._woken.set()
+        try:
+            yield
+        finally:
+            self._served.discard(channel)
+
+    @property
+    def served(self) -> frozenset[str]:
+        """The channels that are served from here."""
+        return frozenset(self._served)
+
     def wake(self) -> None:
-        """Something may be due now."""
+        """Something may be due now, here or in another process."""
+        self._woken.set()
+        self._store.together.tell(OUTBOX)
+
+    def woken(self) -> None:
+        """Another process says that something may be due."""
         self._woken.set()
 
     async def run(self) -> None:
@@ -124,7 +149,10 @@ class Delivery:
             await asyncio.wait(list(self._under_way.values()))
 
     async def _round(self) -> None:
-        for due in await self._store.due(self._now()):
+        if self._under_way:
+            await self._store.keep_leases(self._store.together.worker)
+        await self._store.recover(await self._store.together.living())
+        for due in await self._store.due(self._now(), self._served):
             if due.case_id not in self._under_way and due.channel in self._channels:
                 task = asyncio.create_task(self._deliver(due))
                 self._under_way[due.case_id] = task
@@ -132,13 +160,15 @@ class Delivery:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._under_way = {case: one for case, one in self._under_way.items() if one is not task}
-        self.wake()
+        self._woken.set()
 
     async def _deliver(self, due: Due) -> None:
         who = Who(due.channel, due.address)
         try:
-            if not await self._store.sending(due.outbox_id):
+            lease = await self._store.take(due.outbox_id, self._store.together.worker)
+            if lease is None:
                 return
+            due = replace(due, lease=lease)
         except Exception as error:  # it was not taken: the next round finds it
             log.failed("delivery_failed", error)
             return await asyncio.sleep(1)
@@ -169,8 +199,7 @@ class Delivery:
 
         if due.what is not What.SAY:
             return await self._mend(due, who)
-        later = partial(self._store.postpone, due.outbox_id, failed=False)
-        settle = partial(self._store.settle, due.outbox_id)
+        settle = partial(self._settle, due)
         try:
             here = Position(due.language, CASE_ENDED if due.ended else CASE)
             message = await self._message(due.channel, here, due.message)
@@ -184,7 +213,7 @@ class Delivery:
         except Covered:
             return partial(self._hold, due)
         except Throttled as pause:
-            return partial(later, self._now() + timedelta(seconds=pause.seconds))
+            return partial(self._pause, due, pause)
         except Unsent:
             return partial(self._again, due)
         except Unknown:
@@ -201,7 +230,7 @@ class Delivery:
 
         Twice is no error, so where an answer was lost it is simply made again.
         """
-        settled = partial(self._store.settle, due.outbox_id, MessageState.SENT)
+        settled = partial(self._settle, due, MessageState.SENT)
         if due.handle is None:  # it was removed from her chat meanwhile
             return settled
         try:
@@ -215,20 +244,30 @@ class Delivery:
         except Covered:
             return partial(self._hold, due)
         except Throttled as pause:
-            until = self._now() + timedelta(seconds=pause.seconds)
-            return partial(self._store.postpone, due.outbox_id, until, failed=False)
+            return partial(self._pause, due, pause)
         except (Unsent, Unknown):
             return partial(self._again, due)
         except Gone:
             return partial(self._on_gone, who)
         except Exception as error:
             log.failed("delivery_failed", error)
-            return partial(self._store.settle, due.outbox_id, MessageState.FAILED)
+            return partial(self._settle, due, MessageState.FAILED)
         return settled
+
+    async def _settle(self, due: Due, state: MessageState) -> None:
+        if not await self._store.settle(due.outbox_id, state, due.lease):
+            log.event("fenced_off")
+
+    async def _postpone(self, due: Due, until: datetime, *, failed: bool = True) -> None:
+        if not await self._store.postpone(due.outbox_id, until, failed=failed, lease=due.lease):
+            log.event("fenced_off")
+
+    async def _pause(self, due: Due, told: Throttled) -> None:
+        await self._postpone(due, self._now() + timedelta(seconds=told.seconds), failed=False)
 
     async def _taken_back(self, due: Due, who: Who, handle: Handle) -> None:
         await self._store.drop_handles(*who, [handle])
-        await self._store.settle(due.outbox_id, MessageState.SENT)
+        await self._settle(due, MessageState.SENT)
 
     async def _remember(self, due: Due, who: Who, handle: Handle) -> None:
         """Which message it was, should the platform say, or have said, that it did not arrive."""
@@ -239,22 +278,22 @@ class Delivery:
 
     async def _sent(self, due: Due, who: Who) -> None:
         """She has it; what the desk did may also change what her window says."""
-        await self._store.settle(due.outbox_id, MessageState.SENT)
+        await self._settle(due, MessageState.SENT)
         if due.message.author is Author.SYSTEM:
             await self._on_notice(who)
 
     async def _hold(self, due: Due) -> None:
         window = self._windows.get(Who(due.channel, due.address))
         if window is None or not window.open:  # else she is back already
-            await self._store.set_present(due.case_id, False)
-        await self._store.postpone(due.outbox_id, self._now(), failed=False)
+            await self._store.set_present(due.case_id, False, self._store.together.worker)
+        await self._postpone(due, self._now(), failed=False)
 
     async def _again(self, due: Due) -> None:
         if not self._channels[due.channel].limits.keeps_window:
             return await self._hold(due)  # her page is closed; she reads when she is back
         if due.attempts + 1 >= MAX_ATTEMPTS:
-            return await self._store.settle(due.outbox_id, MessageState.FAILED)
-        await self._store.postpone(due.outbox_id, self._now() + _FIRST_PAUSE * 2**due.attempts)
+            return await self._settle(due, MessageState.FAILED)
+        await self._postpone(due, self._now() + _FIRST_PAUSE * 2**due.attempts)
 
     async def _unread(self, channel: str, here: Position, message: CaseMessage) -> Outgoing | None:
         try:
@@ -299,7 +338,13 @@ def _keep(kept: OrderedDict[tuple[Who, Handle], T], key: tuple[Who, Handle], val
         kept.popitem(last=False)
 
 
-async def remove_old(store: Store, windows: Windows, now: datetime) -> None:
-    """Take messages of cases out of chats a day after they were sent, while it is possible."""
+async def remove_old(
+    store: Store, windows: Windows, channels: Collection[str], now: datetime
+) -> None:
+    """Take messages of cases out of chats a day after they were sent, while it is possible.
+
+    Of these channels: only where the windows are is known what else stands there.
+    """
     for channel, address, handles in await store.old_handles(now - IN_HER_CHAT):
-        windows.remove_old(Who(channel, address), handles)
+        if channel in channels:
+            windows.remove_old(Who(channel, address), handles)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
 from bot.channels.base import Handle
@@ -98,7 +98,7 @@ class Handover:
             case = await self._store.open_case(
                 who.channel, who.address, language, topic, place, await self._alias(), nudge
             )
-        await self._present(case)
+        await self._present(case, page=who.channel == WEB)
         return case
 
     async def relay(
@@ -157,27 +157,31 @@ class Handover:
         )
         self._wake()
 
-    async def arrive(self, who: Who) -> Case | None:
+    async def arrive(self, who: Who, *, page: bool = False) -> Case | None:
         """She is back: her open case, or a closed one with answers that she has not read.
 
-        What was held may now be sent.
+        What was held may now be sent. `page`: her page has its stream in this process.
         """
         async with self._presence:
             case = await self._open_or_unread(who)
             if case is not None:
-                await self._present(case)
+                await self._present(case, page=page)
             return case
 
     async def remembers(self, who: Who) -> bool:
         """Whether something is kept that she may come back to, or have deleted."""
         return await self._store.knows(who.channel, who.address)
 
-    async def absent(self, who: Who) -> None:
-        """Her window is covered or gone: from now on everything is held."""
+    async def absent(self, who: Who, *, page: bool = False) -> None:
+        """Her window is covered or gone: from now on everything is held.
+
+        `page`: only her page in this process was closed; another process may have one open.
+        """
         async with self._presence:
             case = await self._open_or_unread(who)
             if case is not None and case.present:
-                await self._store.set_present(case.id, False)
+                worker = self._store.together.worker if page else None
+                await self._store.set_present(case.id, False, worker)
                 self._changes.notify()
 
     async def end(self, who: Who) -> None:
@@ -202,7 +206,7 @@ class Handover:
         await self._store.drop_handles(who.channel, who.address, handles)
 
     async def tick(self) -> None:
-        """Let time pass: honest waiting messages, her ring, and the close of a silent case.
+        """Let time pass: honest waiting messages, and the close of a silent case.
 
         What somebody who was reading kept from being erased is erased first. A fault with one
         case holds up no other.
@@ -213,11 +217,16 @@ class Handover:
             await self._alone(self._take_back(case, f"unopened:{case.passed_at}"))
         for case in await self._store.waiting():
             await self._alone(self._tell_waiting(case, now))
-        if not self._stopped():
-            for case in await self._store.open_cases():
-                await self._alone(self._nudge(case, now))
         for case in await self._store.silent_cases(now - SILENCE):
             await self._alone(self._end_silence(case, now))
+
+    async def ring_away(self, channels: Collection[str]) -> None:
+        """Ring whoever is away, has an answer waiting and allowed it, on these channels."""
+        if not self._stopped():
+            now = self._now()
+            for case in await self._store.open_cases():
+                if case.channel in channels:
+                    await self._alone(self._nudge(case, now))
 
     async def _alone(self, step: Awaitable[object]) -> None:
         try:
@@ -278,9 +287,10 @@ class Handover:
         self._changes.notify()
         self._wake()
 
-    async def _present(self, case: Case) -> None:
-        if not case.present:
-            await self._store.set_present(case.id, True)
+    async def _present(self, case: Case, *, page: bool = False) -> None:
+        if not case.present or page:
+            worker = self._store.together.worker if case.channel == WEB else None
+            await self._store.set_present(case.id, True, worker)
         self._changes.notify()
         self._wake()
 

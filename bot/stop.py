@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 from bot.storage.store import Store
 
+STOP = "stop"
+"""The word by which one process tells the others to look at the switch."""
+
 
 class StopSwitch:
     """Known in memory, so that no message waits for the database; kept, so that it survives.
@@ -25,6 +28,7 @@ class StopSwitch:
     async def set(self, on: bool) -> None:
         """Stop the line, or let it go on. Who may is the caller's business."""
         await self._store.set_stopped(on)
+        self._store.together.tell(STOP)
         self._take(on)
 
     async def refresh(self) -> None:

@@ -126,6 +126,9 @@ class Windows:
         if handle in window.said:
             self.renew(who)
         elif handle != window.handle:
+            unknown = window.handle is None and self._channels[who.channel].limits.keeps_window
+            if unknown and not self._lasting(who):  # it is from before our start: so may others be
+                window.lost = True
             self.renew(who)
             window.handle = handle
 
@@ -243,6 +246,14 @@ class Windows:
             if window.position is not None:
                 window.position = Position(window.position.language, START)
             self._drop_if_spent(who, window)
+
+    def drop_all(self, channel: str) -> None:
+        """Another process has the windows of this channel: nothing more is shown from here."""
+        for who in [who for who in self._windows if who.channel == channel]:
+            window = self._windows.pop(who)
+            self._stop_clock(window)
+            window.open, window.wanted = False, None
+            window.line.clear()
 
     def case_over(self, who: Who) -> None:
         """Her case has ended; its messages stay until the window is covered."""

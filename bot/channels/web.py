@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 from bot.channels.base import Address, Handle, Incoming, Intake, Limits, Outgoing, Unsent
@@ -65,6 +66,17 @@ class WebIntake(Intake, Protocol):
         ...
 
 
+class Word(StrEnum):
+    """What one process tells another about a page whose stream it may have."""
+
+    SEEN = "seen"  # it has the messages up to a number on its screen
+    HERE = "here"  # she is back at it
+    WIPE = "wipe"  # it is to be covered
+
+
+Elsewhere = Callable[[Word, Address, int], None]
+
+
 class NotAnswered(Exception):
     """The request could not be handled, or not in time. Says nothing about its content."""
 
@@ -114,8 +126,13 @@ class WebChannel:
     reached = True
 
     def __init__(
-        self, answer_seconds: float = ANSWER_SECONDS, acknowledge: float = ACKNOWLEDGE_SECONDS
+        self,
+        answer_seconds: float = ANSWER_SECONDS,
+        acknowledge: float = ACKNOWLEDGE_SECONDS,
+        elsewhere: Elsewhere = lambda word, address, number: None,
     ) -> None:
+        """`elsewhere` tells the other processes what concerns a stream that is not here."""
+        self._elsewhere = elsewhere
         self._answer_seconds = answer_seconds
         self._acknowledge_seconds = acknowledge
         self._intake: Intake | None = None
@@ -152,6 +169,8 @@ class WebChannel:
                 raise NotAnswered from None
             window = request.shown.result() if request.shown.done() else request.latest
             hidden = window is None and request.removed
+            if window is not None and window.in_case and not window.cover:
+                self._tell(Word.HERE, incoming.address)
             return Answer(window, tuple(request.messages), hidden)
 
     @asynccontextmanager
@@ -186,7 +205,28 @@ class WebChannel:
         for known, here in self._waiting.get(address, {}).items():
             if known <= number and not here.done():
                 here.set_result(None)
+        if number > before:
+            self._tell(Word.SEEN, address, number)
         return number > before and address in self._streams
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Whose pages have a stream here."""
+        return list(self._streams)
+
+    def told(self, intake: WebIntake, word: Word, address: Address, number: int) -> None:
+        """Another process says this of a page that has its stream here."""
+        match word:
+            case Word.WIPE:
+                self._push(address, Wipe((WINDOW,)))
+            case Word.HERE:
+                intake.here(NAME, address)
+            case Word.SEEN if self.seen(address, number):
+                intake.here(NAME, address)
+
+    def _tell(self, word: Word, address: Address, number: int = 0) -> None:
+        if address not in self._streams:
+            self._elsewhere(word, address, number)
 
     # --- the channel's protocol ------------------------------------------------------------
 
@@ -207,6 +247,8 @@ class WebChannel:
         """Make her open pages forget these; there is nothing to do where none is open."""
         for request in self._requests.get(address, ()):
             request.removed = request.removed or WINDOW in handles
+        if WINDOW in handles:
+            self._tell(Word.WIPE, address)
         self._push(address, Wipe(tuple(handles)))
 
     async def sweep(self, address: Address, newest: Handle | None) -> None:

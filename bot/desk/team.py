@@ -7,7 +7,6 @@ of the server is not bound by it (`phen staff remove`).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 
@@ -64,7 +63,6 @@ class Team:
         self._changes = changes
         self._wake = wake
         self._texts = texts
-        self._one_by_one = asyncio.Lock()
 
     async def invite(
         self,
@@ -153,7 +151,7 @@ class Team:
     @asynccontextmanager
     async def _acting(self, me: StaffMember, upon: str = "") -> AsyncIterator[None]:
         """Nobody else changes an account meanwhile, and `me` may."""
-        async with self._one_by_one:
+        async with self._store.together.alone("accounts"):
             current = await self._store.staff(me.id)
             is_admin = current is not None and Role.ADMIN in current.roles
             if current is None or current.state is not StaffState.ACTIVE or not is_admin:

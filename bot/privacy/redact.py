@@ -13,10 +13,11 @@ import re
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, ClassVar, TextIO
 
 EVENTS = frozenset(
     {
@@ -28,6 +29,10 @@ EVENTS = frozenset(
         "fault",
         "tick_failed",
         "unknown_event",
+        "role_taken",
+        "role_lost",
+        "session_lost",
+        "word_unheard",
         # intake
         "not_stored",
         "not_handled",
@@ -37,6 +42,9 @@ EVENTS = frozenset(
         "poll_failed",
         "update_dropped",
         "update_set_aside",
+        "call_refused",
+        "calls_unread",
+        "webhook_refused",
         "group_left",
         "channel_stopped",
         # sending
@@ -44,6 +52,7 @@ EVENTS = frozenset(
         "not_removed",
         "outbox_unread",
         "delivery_failed",
+        "fenced_off",
         "send_dropped",
         "send_failed",
         "send_refused",
@@ -54,6 +63,14 @@ EVENTS = frozenset(
         "account_unknown",
         "webhook_elsewhere",
         "window_dropped",
+        # sends by what became of them: counted, and not written
+        "sent",
+        "unsent",
+        "throttled",
+        "unknown",
+        "refused",
+        "gone",
+        "retried",
         # cases, desk, storage
         "bell_failed",
         "bell_unlinked",
@@ -84,7 +101,7 @@ class UnknownEvent(Exception):
 
 
 class EventLog:
-    """The log of one part of the program.
+    """The log of one part of the program; a channel is a part, too.
 
     Before `configure_logging` (in tests) a wrong code or count raises; in the running program
     it is dropped and counted.
@@ -92,11 +109,21 @@ class EventLog:
 
     strict = True
     dropped = 0
+    counted: ClassVar[Counter[tuple[str, str]]] = Counter()
+    """How often each part told each code since the process began."""
 
     def __init__(self, part: str) -> None:
         if not _WORD.fullmatch(part):
             raise UnknownEvent
+        self._part = part
         self._logger = logging.getLogger(f"{_ROOT}.{part}")
+
+    def count(self, code: str, times: int = 1) -> None:
+        """Count what happens too often for a line of its own."""
+        if code in EVENTS:
+            self.counted[self._part, code] += times
+        else:
+            self._drop()
 
     def event(self, code: str, **counts: Count) -> None:
         """Something happened."""
@@ -115,6 +142,8 @@ class EventLog:
     ) -> None:
         if code not in EVENTS or not all(_is_count(*item) for item in counts.items()):
             code, counts = self._drop()
+        else:
+            self.counted[self._part, code] += 1
         words = [code, *(f"{key}={_small(value)}" for key, value in counts.items())]
         if error is not None:
             words.append(describe(error))

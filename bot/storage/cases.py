@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, exists, func, null, or_, select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.lifecycle import Act, target
 from bot.privacy.retention import whole_hour
 from bot.storage.handing import Handing, count_unanswered, same_woman, went_not_on
-from bot.storage.part import CASES, OPEN, new_id
+from bot.storage.part import CASES, OPEN, log, new_id, since
 from bot.storage.records import Blocked, Case, CaseState, MessageState, Nudge
 from bot.storage.tables import audit, cases, handles, media, messages, outbox
 
@@ -159,21 +159,29 @@ class Cases(Handing):
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else (row.channel, self._address(case_id, row.address))
 
-    async def set_present(self, case_id: str, present: bool) -> None:
-        """Whether her window is open now: only then is anything sent.
+    async def set_present(self, case_id: str, present: bool, worker: str | None = None) -> bool:
+        """Whether her window is open now: only then is anything sent. False: nothing changed.
 
         It is one window: once it is covered, what is held of an older case of hers stays held.
+        `worker`: the process that has her page open, or had it until now; the end of a page
+        that another one has followed elsewhere changes nothing.
         """
         if present:
-            here = {"present": True, "absent_since": None, "nudged_at": None}
-            await self._change(cases.update().where(cases.c.id == case_id).values(**here))
-        else:
-            away = {"present": False, "absent_since": _since(self._now())}
-            await self._change(cases.update().where(same_woman(case_id)).values(**away))
+            here = {"present": True, "absent_since": None, "nudged_at": None, "present_in": worker}
+            return await self._change(cases.update().where(cases.c.id == case_id).values(**here))
+        away = {"present": False, "absent_since": since(self._now()), "present_in": None}
+        hers = [same_woman(case_id)]
+        if worker is not None:
+            hers.append(or_(cases.c.present_in.is_(None), cases.c.present_in == worker))
+        return await self._change(cases.update().where(*hers).values(**away))
 
-    async def nobody_present(self) -> None:
-        """At the start: no window is known to be open."""
-        await self._change(cases.update().values(present=False, absent_since=_since(self._now())))
+    async def pages_closed(self, channel: str, living: Collection[str]) -> None:
+        """Of the pages that a process had open which is not `living`, none is open now."""
+        gone = or_(cases.c.present_in.is_(None), cases.c.present_in.not_in(living))
+        shown = cases.c.channel == channel, cases.c.present, gone
+        away = {"present": False, "absent_since": since(self._now()), "present_in": None}
+        if await self._first(CASES.where(*shown)) is not None:
+            await self._change(cases.update().where(*shown).values(**away))
 
     async def told(self, case_id: str, stage: int) -> None:
         """She has had that waiting message."""
@@ -232,23 +240,17 @@ class Cases(Handing):
 
     async def close_unreadable(self) -> int:
         """At the start: close the open cases whose key is lost, so that she can open another."""
-        existing = self._vault.day_keys()
         async with self._database.write() as connection:
+            existing = self._vault.day_keys()  # in a writer's turn: none is just being made
             query = select(cases).where(OPEN, cases.c.day_key.not_in(existing))
             lost = (await connection.execute(query)).all()
             for row in lost:
                 await connection.execute(outbox.delete().where(outbox.c.case_id == row.id))
                 await count_unanswered(connection, row, self._now())
                 await self._close(connection, row.id)
+        if lost:
+            log.alarm("cases_lost", count=len(lost))
         return len(lost)
-
-
-def _since(now: datetime) -> Any:
-    """Since when she is away; of a closed case, that is no longer kept."""
-    return case(
-        (cases.c.state == CaseState.CLOSED, null()),
-        else_=func.coalesce(cases.c.absent_since, now),
-    )
 
 
 async def _free_alias(connection: AsyncConnection, alias: str) -> str:

@@ -2,24 +2,29 @@
 
 A row of the outbox lives until its message is settled. What became of the message then stands
 with the message: sent, unknown (its answer was lost: the desk decides), failed, dropped.
+
+Whoever sends holds a lease on the whole conversation, under a number that grows: the fence. A
+lease that runs out makes what was being sent unknown, and whoever held it changes nothing more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, exists, func, select
+from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.privacy.vault import KeyDestroyed, Tampered
 from bot.storage.media import MediaPart
 from bot.storage.messages import enqueue
-from bot.storage.part import log
-from bot.storage.records import Due, MessageState, What
+from bot.storage.part import log, since
+from bot.storage.records import Due, Lease, MessageState, What
 from bot.storage.tables import cases, handles, media, messages, outbox
 
+LEASE = timedelta(seconds=30)
+"""How long a conversation is kept for one sender that says nothing more."""
 _SETTLED = (MessageState.SENT, MessageState.UNKNOWN, MessageState.FAILED)
 _UNDECIDED = (MessageState.UNKNOWN, MessageState.FAILED)
 _ENDS = {
@@ -38,11 +43,17 @@ _PRESENT = exists().where(cases.c.id == outbox.c.case_id, cases.c.present)
 class Outbox(MediaPart):
     """Says what is due, and settles it."""
 
-    async def due(self, now: datetime, limit: int = 50) -> list[Due]:
+    async def due(
+        self, now: datetime, channels: Collection[str] | None = None, limit: int = 50
+    ) -> list[Due]:
         """What may be sent now: of each case whose window is open, the first unsettled message.
 
-        A message that cannot be opened is set aside as failed, so that it stops nobody else.
+        Only on these `channels` (None: on all), to no page that is open in another process, and
+        not where another one is just sending. A message that cannot be opened is set aside as
+        failed, so that it stops nobody else.
         """
+        here = or_(cases.c.present_in.is_(None), cases.c.present_in == self.together.worker)
+        whose = here if channels is None else and_(here, cases.c.channel.in_(channels))
         query = (
             select(
                 outbox.c.id.label("outbox_id"),
@@ -59,6 +70,7 @@ class Outbox(MediaPart):
             .join_from(outbox, messages, messages.c.id == outbox.c.message_id)
             .join(cases, cases.c.id == outbox.c.case_id)
             .where(cases.c.present, ~outbox.c.sending, outbox.c.due_at <= now, _FIRST)
+            .where(whose, _free(now))
             .order_by(outbox.c.id)
             .limit(limit)
         )
@@ -104,34 +116,64 @@ class Outbox(MediaPart):
         except (Tampered, KeyDestroyed):
             return None
 
-    async def sending(self, outbox_id: int) -> bool:
-        """Mark a row just before its send. False: it is gone, taken, or covered since: do not."""
-        mark = outbox.update().values(sending=True)
-        async with self._database.write() as connection:
-            done = await connection.execute(
-                mark.where(outbox.c.id == outbox_id, ~outbox.c.sending, _PRESENT)
-            )
-        return done.rowcount == 1
+    async def take(self, outbox_id: int, worker: str) -> Lease | None:
+        """Lease the conversation just before a send; under that lease it is to be settled.
 
-    async def settle(self, outbox_id: int, state: MessageState) -> None:
+        None: the row is gone or taken, her window was covered since, or somebody else sends.
+        """
+        now = self._now()
+        of_row = select(outbox.c.case_id).where(outbox.c.id == outbox_id, ~outbox.c.sending)
+        whole = select(cases.c.id, cases.c.fence).where(
+            cases.c.id.in_(of_row), cases.c.present, _free(now)
+        )
+        async with self._database.write() as connection:
+            query = whole.with_for_update(skip_locked=True)
+            row = (await connection.execute(query)).one_or_none()
+            if row is None:
+                return None
+            leased = {"fence": row.fence + 1, "leased_by": worker, "leased_until": now + LEASE}
+            await connection.execute(cases.update().where(cases.c.id == row.id).values(**leased))
+            tried = {"sending": True, "tried_at": func.coalesce(outbox.c.tried_at, now)}
+            await connection.execute(
+                outbox.update().where(outbox.c.id == outbox_id).values(**tried)
+            )
+            return Lease(row.id, row.fence + 1)
+
+    async def keep_leases(self, worker: str) -> None:
+        """What this process sends goes on: to be called while a send is under way."""
+        mine = cases.update().where(cases.c.leased_by == worker)
+        async with self._database.write() as connection:
+            await connection.execute(mine.values(leased_until=self._now() + LEASE))
+
+    async def settle(self, outbox_id: int, state: MessageState, lease: Lease | None = None) -> bool:
         """The send ended: `SENT`, `UNKNOWN` or `FAILED`. A row that is gone is no error.
 
-        Of a correction, or of a removal, `SENT` says that her chat is as it is wanted.
+        Of a correction, or of a removal, `SENT` says that her chat is as it is wanted. `lease`:
+        under which it was sent. False: it had run out, and nothing was changed.
         """
         if state not in _SETTLED:
             raise ValueError("a send ends as sent, unknown or failed")
         async with self._database.write() as connection:
+            if not await _let_go(connection, outbox_id, lease):
+                return False
             await _settle(connection, outbox.c.id == outbox_id, state)
+            return True
 
-    async def postpone(self, outbox_id: int, until: datetime, *, failed: bool = True) -> None:
+    async def postpone(
+        self, outbox_id: int, until: datetime, *, failed: bool = True, lease: Lease | None = None
+    ) -> bool:
         """Nothing arrived: try again from `until` on. What follows in the case waits, too.
 
-        Not `failed`: it was held or told to pause, which is no attempt.
+        Not `failed`: it was held or told to pause, which is no attempt. `lease` and the answer
+        as in `settle`.
         """
         change = outbox.update().where(outbox.c.id == outbox_id)
         attempts = outbox.c.attempts + int(failed)
         async with self._database.write() as connection:
+            if not await _let_go(connection, outbox_id, lease):
+                return False
             await connection.execute(change.values(sending=False, due_at=until, attempts=attempts))
+            return True
 
     async def due_count(self, case_id: str) -> int:
         """How many messages wait to be sent to her."""
@@ -139,15 +181,42 @@ class Outbox(MediaPart):
         async with self._database.read() as connection:
             return (await connection.execute(query)).scalar_one()
 
-    async def recover(self) -> int:
-        """At the start: a send that was cut off may have arrived. Returns how many.
+    async def recover(self, living: Collection[str] = ()) -> int:
+        """A send that was cut off may have arrived: it becomes unknown. Returns how many.
 
-        A correction or a removal that was cut off is made once more, which changes nothing.
+        Cut off is what a process that is not `living` was sending, and what nobody has kept a
+        lease on. A correction or a removal is made once more, which changes nothing. To be
+        called at the start, and every few seconds.
         """
-        again = outbox.update().where(outbox.c.sending, outbox.c.what != What.SAY)
+        now = self._now()
+        out = or_(cases.c.leased_until <= now, cases.c.leased_by.not_in(living))
+        return await self._cut_off(and_(cases.c.leased_by.is_not(None), out))
+
+    async def take_over(self, channel: str) -> int:
+        """This process serves the channel from now on, and no other.
+
+        Whatever was being sent there is cut off, and of no window is known that it is open.
+        """
+        away = {"present": False, "absent_since": since(self._now())}
+        mine = cases.c.channel == channel
         async with self._database.write() as connection:
+            await connection.execute(cases.update().where(mine, cases.c.present).values(**away))
+        return await self._cut_off(mine, cases.c.leased_by.is_not(None))
+
+    async def _cut_off(self, *which: ColumnElement[bool]) -> int:
+        found = select(cases.c.id).where(*which)
+        async with self._database.read() as connection:
+            if (await connection.execute(found.limit(1))).first() is None:
+                return 0
+        async with self._database.write() as connection:
+            ids = (await connection.execute(found)).scalars().all()
+            of_them = outbox.c.case_id.in_(ids), outbox.c.sending
+            again = outbox.update().where(*of_them, outbox.c.what != What.SAY)
             await connection.execute(again.values(sending=False))
-            return await _settle(connection, outbox.c.sending, MessageState.UNKNOWN)
+            unknown = await _settle(connection, and_(*of_them), MessageState.UNKNOWN)
+            over = {"fence": cases.c.fence + 1, "leased_by": None, "leased_until": None}
+            await connection.execute(cases.update().where(cases.c.id.in_(ids)).values(**over))
+            return unknown
 
     async def resend(self, message_id: str) -> bool:
         """The desk wants a parked message sent again; False if it is not parked."""
@@ -249,6 +318,22 @@ class Handles(MediaPart):
             except Tampered:  # it can remove nothing, and must not stop the others
                 log.alarm("unreadable")
         return found
+
+
+def _free(now: datetime) -> ColumnElement[bool]:
+    """Nobody is sending in this conversation."""
+    return or_(cases.c.leased_until.is_(None), cases.c.leased_until <= now)
+
+
+async def _let_go(connection: AsyncConnection, outbox_id: int, lease: Lease | None) -> bool:
+    """Give a lease back; False where it had run out. Without one, whoever has it loses it."""
+    over = cases.update().values(leased_by=None, leased_until=None)
+    if lease is None:
+        of_row = select(outbox.c.case_id).where(outbox.c.id == outbox_id)
+        await connection.execute(over.where(cases.c.id.in_(of_row)))
+        return True
+    mine = cases.c.id == lease.case_id, cases.c.fence == lease.fence
+    return (await connection.execute(over.where(*mine))).rowcount == 1
 
 
 async def _settle(

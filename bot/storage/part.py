@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Row, func, or_, select
+from sqlalchemy import Row, case, func, null, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.privacy.redact import EventLog
@@ -23,10 +23,16 @@ from bot.storage.records import (
     Nudge,
 )
 from bot.storage.tables import blocks, cases, messages
+from bot.storage.together import Alone
 
 log = EventLog("store")
 
 OPEN = cases.c.state != CaseState.CLOSED
+
+UNDECIDED = (MessageState.UNKNOWN, MessageState.FAILED)
+"""States of a message about which the desk has to decide."""
+UNMENDED = (MessageState.UNCORRECTED, MessageState.NOT_TAKEN)
+"""It was to be changed or removed in her chat, and stands there as before."""
 
 CASES = select(
     cases,
@@ -42,13 +48,29 @@ CASES = select(
     .where(messages.c.case_id == cases.c.id, messages.c.state == MessageState.DUE)
     .scalar_subquery()
     .label("held"),
+    select(func.count())
+    .where(messages.c.case_id == cases.c.id, messages.c.state.in_(UNDECIDED))
+    .scalar_subquery()
+    .label("undecided"),
+    select(func.count())
+    .where(messages.c.case_id == cases.c.id, messages.c.state.in_(UNMENDED))
+    .scalar_subquery()
+    .label("unmended"),
 )
-"""Cases with what is unread and held. Their order is up to the caller."""
+"""Cases with what is unread, held and gone wrong. Their order is up to the caller."""
 
 
 def new_id() -> str:
     """A random id that says nothing, not even an order."""
     return secrets.token_hex(16)
+
+
+def since(now: datetime) -> Any:
+    """Since when she is away; of a closed case, that is no longer kept."""
+    return case(
+        (cases.c.state == CaseState.CLOSED, null()),
+        else_=func.coalesce(cases.c.absent_since, now),
+    )
 
 
 class Part:
@@ -58,6 +80,7 @@ class Part:
         self._database = database
         self._vault = vault
         self._now = now
+        self.together = Alone()
 
     def _today(self) -> date:
         return self._now().astimezone(UTC).date()
@@ -125,6 +148,8 @@ class Part:
             told=row.told,
             unread=row.unread,
             held=row.held,
+            undecided=row.undecided,
+            unmended=row.unmended,
             bell_round=row.bell_round,
             bell_at=row.bell_at,
             passed_at=row.passed_at,

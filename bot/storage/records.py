@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -99,6 +100,8 @@ class Case:
     nudge: Nudge | None = None  # whether we may ring her; None: never
     nudged_at: datetime | None = None  # since she was last here
     absent_since: datetime | None = None  # None: present, or not known
+    undecided: int = 0  # messages to her that may not have arrived: the desk decides
+    unmended: int = 0  # those that stand in her chat, and were to be changed or removed there
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,14 @@ class Medium:
 
 
 @dataclass(frozen=True, slots=True)
+class Lease:
+    """One sender has this conversation; whoever comes after it has a greater fence."""
+
+    case_id: str
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """A message that may be sent now. `attempts` counts the sends that did not succeed.
 
@@ -143,6 +154,7 @@ class Due:
     ended: bool
     what: What = What.SAY
     handle: str | None = field(default=None, repr=False)  # under which it stands in her chat
+    lease: Lease | None = None  # under which it is sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +228,37 @@ class Waits:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """How often something was set aside on a channel within a week, by its code."""
+
+    channel: str
+    code: str
+    count: int
+    last_at: datetime
+    at_least: bool = False  # there was more of it than is counted
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """Messages to women that may not have arrived, until somebody decides about each.
+
+    `nobodys`: those of them in cases that no consultant has now.
+    """
+
+    count: int
+    nobodys: int
+    oldest_at: datetime | None  # when the oldest of them was written
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What could be sent to women now, and since when the first of it waits."""
+
+    due: int
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
     """What a login is checked against."""
 
@@ -247,6 +290,9 @@ class Purged:
     invites: int = 0
     failed_logins: int = 0
     blocks: int = 0
+    calls: int = 0
+    lent: int = 0
+    set_aside: int = 0
     removed: int = 0  # accounts of which nothing speaks any more
     keys: int = 0
 
@@ -303,7 +349,18 @@ class NotMigrated(StoreError):
 
 
 class DatabaseUnreachable(StoreError):
-    """The database cannot be opened; check PHEN_DATABASE_URL, its folder and its rights."""
+    """The database cannot be opened; check PHEN_DATABASE_URL, its folder or server, its rights."""
+
+
+class ServerLogsText(StoreError):
+    """PostgreSQL would write what is stored, or when, into its own log."""
+
+    def __init__(self, settings: Sequence[str]) -> None:
+        super().__init__()
+        self.args = (
+            "PostgreSQL would write what is stored, or when, into its own log; set as "
+            f"docs/postgresql.md says: {', '.join(settings)}.",
+        )
 
 
 class NewerDatabase(StoreError):

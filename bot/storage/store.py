@@ -14,6 +14,9 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.privacy.vault import Vault
+from bot.storage.aside import Aside
+from bot.storage.backup import Backups
+from bot.storage.calls import Calls
 from bot.storage.cases import Cases
 from bot.storage.desk_book import DeskBook
 from bot.storage.duty import DutyBook
@@ -21,20 +24,34 @@ from bot.storage.engine import Database, connect
 from bot.storage.erasure import Erasure
 from bot.storage.figures import Figures
 from bot.storage.forum import ForumBook
+from bot.storage.lent import Lent
 from bot.storage.mending import Mending
 from bot.storage.migrate import known, newest
 from bot.storage.outbox import Outbox
-from bot.storage.part import log
 from bot.storage.receptions import MediaIds, Receptions
 from bot.storage.records import NewerDatabase, NotMigrated
 from bot.storage.staff import Staff
 from bot.storage.tables import metadata
+from bot.storage.together import Among
 
 _OPEN_PATIENCE = 1.0
 
 
 class Store(
-    Cases, Outbox, Mending, Erasure, Receptions, Staff, DutyBook, DeskBook, Figures, ForumBook
+    Cases,
+    Outbox,
+    Mending,
+    Erasure,
+    Receptions,
+    Staff,
+    DutyBook,
+    DeskBook,
+    Figures,
+    ForumBook,
+    Aside,
+    Backups,
+    Calls,
+    Lent,
 ):
     """All that is kept. Made by `Store.open`, ended by `close`."""
 
@@ -48,8 +65,12 @@ class Store(
 
         The write-ahead log is emptied, in case the last run was killed while it deleted.
         """
-        store = cls(Database(connect(url)), vault, now)
+        engine = connect(url)
+        store = cls(Database(engine), vault, now)
+        if engine.dialect.name != "sqlite":
+            store.together = Among(engine, now)
         try:
+            await store._database.check()
             await store._check_version()
             await store._leave_no_trace(_OPEN_PATIENCE)
         except BaseException:
@@ -71,20 +92,13 @@ class Store(
             return False
         return True
 
+    def log_bytes(self) -> int:
+        """How long the write-ahead log is, where there is one file of it."""
+        return self._database.log_bytes()
+
     async def close(self) -> None:
         """Wait for what is under way, and close every connection: the process can end."""
         await self._database.close()
-
-    async def recover(self) -> int:
-        """At the start, before anything is sent: put right what the last run left half done.
-
-        What was being sent becomes unknown (returns how many), and open cases whose key is lost
-        are closed, so that their women can open others.
-        """
-        lost = await self.close_unreadable()
-        if lost:
-            log.alarm("cases_lost", count=lost)
-        return await super().recover()
 
     async def counts(self) -> dict[str, int]:
         """How many rows each table has."""

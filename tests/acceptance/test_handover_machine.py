@@ -294,8 +294,10 @@ class HandoverMachine(RuleBasedStateMachine):
         before = self._rows("SELECT id, bell_at, bell_round, state, claimed_by FROM cases")
         self.run(self.store.close())
         self.run(self._start())
+        self.run(self.store.close_unreadable())
         self.run(self.store.recover())
-        self.run(self.store.nobody_present())
+        for channel in ("telegram", "web"):
+            self.run(self.store.take_over(channel))
         for woman in self.women:
             woman.window = False
         self.seen.clear()
@@ -718,7 +720,7 @@ class HandoverMachine(RuleBasedStateMachine):
                 self._its_answer_comes(sorted(self.flying)[0], outcome)
 
     def _leaves(self, due: Due) -> None:
-        if not self.run(self.store.sending(due.outbox_id)):
+        if not self.run(self.store.take(due.outbox_id, "here")):
             return
         assert due.case_id in self.cases, "nothing after she deleted everything"
         known = self.cases[due.case_id]

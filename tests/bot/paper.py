@@ -267,6 +267,7 @@ class Shell:
     async def ticks(self) -> None:
         """A moment in which time may do something to a case, and the outbox is looked at."""
         await self.phen.handover.tick()
+        await self.phen.handover.ring_away(self.phen.delivery.served)
         for _ in range(3):
             await self.deliver()
         await self.settled()
@@ -298,5 +299,6 @@ async def a_shell(
     quick = timing or Timing(idle=60, give_up=1, cover_give_up=5, retry=0.01)
     async with app.join(settings, now=clock, timing=quick, also=[channel]) as phen:
         shell = Shell(phen, channel, clock)
-        yield shell
+        with phen.delivery.serving(channel.name):
+            yield shell
         await phen.conversation.cover_all()

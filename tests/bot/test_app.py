@@ -172,7 +172,7 @@ async def test_a_second_program_on_the_same_port_leaves_the_first_ones_women_alo
         case = await shell.opens_case()
         await shell.phen.store.add_notice(case.id, "на път", "n")
         [due] = await shell.phen.store.due(shell.clock())
-        assert await shell.phen.store.sending(due.outbox_id)
+        assert await shell.phen.store.take(due.outbox_id, "here")
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()

@@ -16,6 +16,7 @@ from bot.storage.records import (
     CannotBeUndone,
     Case,
     CaseMessage,
+    Lease,
     Medium,
     MediumKind,
     MessageState,
@@ -144,10 +145,10 @@ async def test_a_database_away_after_a_send_does_not_end_the_case(
     store, refusals = shell.phen.store, [OSError(), OSError()]
     real = store.settle
 
-    async def settle(outbox_id: int, state: MessageState) -> None:
+    async def settle(outbox_id: int, state: MessageState, lease: Lease | None) -> bool:
         if refusals:
             raise refusals.pop()
-        await real(outbox_id, state)
+        return await real(outbox_id, state, lease)
 
     monkeypatch.setattr(asyncio, "sleep", _soon(asyncio.sleep))
     monkeypatch.setattr(store, "settle", settle)
@@ -204,11 +205,15 @@ async def test_messages_of_a_case_leave_the_chat_after_a_day(shell: Shell) -> No
     case, maria = await claimed(shell)
     await shell.phen.desk.reply(maria, case.id, "тук съм", "k")
     await shell.deliver()
-    await remove_old(shell.phen.store, shell.phen.windows, shell.clock())
+    await remove_old(
+        shell.phen.store, shell.phen.windows, shell.phen.delivery.served, shell.clock()
+    )
     await shell.phen.windows.settled()
     assert "тук съм" in shell.chat
     shell.clock.at += timedelta(hours=24)
-    await remove_old(shell.phen.store, shell.phen.windows, shell.clock())
+    await remove_old(
+        shell.phen.store, shell.phen.windows, shell.phen.delivery.served, shell.clock()
+    )
     await shell.phen.windows.settled()
     assert "тук съм" not in shell.chat
 
@@ -273,9 +278,9 @@ async def test_a_failure_told_before_its_send_was_settled_is_not_forgotten(
     case, maria = await claimed(lasting)
     store, real, told = lasting.phen.store, lasting.phen.store.settle, asyncio.Event()
 
-    async def settle(outbox_id: int, state: MessageState) -> None:
+    async def settle(outbox_id: int, state: MessageState, lease: Lease | None) -> bool:
         await told.wait()
-        await real(outbox_id, state)
+        return await real(outbox_id, state, lease)
 
     monkeypatch.setattr(store, "settle", settle)
     await lasting.phen.desk.reply(maria, case.id, "тук съм", "k")

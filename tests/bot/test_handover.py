@@ -434,7 +434,7 @@ async def test_words_that_the_content_has_no_more_ring_nobody_and_stop_nothing(
 
 async def test_after_a_restart_she_is_rung_once_all_the_same(shell: Shell) -> None:
     await is_away_with_an_answer(shell)
-    await shell.phen.store.nobody_present()
+    await shell.phen.store.take_over(shell.her.channel)
     shell.clock.passes(hours=1)
     await shell.ticks()
     assert len(rings(shell)) == 1

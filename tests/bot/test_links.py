@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import links as links_of
-from bot.links import LENT_MINUTES, PAGE_MINUTES, Lent, Links
+from bot.links import PAGE_MINUTES, Links, Medium
 from bot.privacy.vault import Vault
 from bot.texts import open_content
 from dialogs import payload
@@ -202,12 +201,12 @@ def file(url: str | None) -> str:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_medium_is_found_at_its_address_with_its_kind(
+async def test_a_medium_is_found_at_its_address_with_its_kind(
     folders: tuple[Path, ...], name: str
 ) -> None:
     links = made(Clock(), *folders)
-    found = links.find(file(links.medium(name)))
-    assert found is not None
+    found = await links.find(file(links.medium(name)))
+    assert isinstance(found, Medium)
     assert (found.path.name, found.mime) == (name, FILES[name])
     assert links.size(name) == found.path.stat().st_size
 
@@ -241,14 +240,14 @@ def test_the_address_of_a_medium_is_the_same_all_its_hour_and_another_in_the_nex
      (timedelta(days=1), False), (timedelta(seconds=-1), False)],
     ids=str,
 )  # fmt: skip
-def test_the_address_of_a_medium_opens_in_its_hour_and_the_next(
+async def test_the_address_of_a_medium_opens_in_its_hour_and_the_next(
     folders: tuple[Path, ...], after: timedelta, opens: bool
 ) -> None:
     clock = Clock()
     links = made(clock, *folders)
     name = file(links.medium("order.png"))
     clock.at = NOON + after
-    assert (links.find(name) is not None) is opens
+    assert (await links.find(name) is not None) is opens
 
 
 @pytest.mark.parametrize("name", ["order.svg", "README.md", "secret.png", "../secret.png", "gone"])
@@ -257,74 +256,17 @@ def test_what_is_no_medium_of_ours_has_no_address(folders: tuple[Path, ...], nam
 
 
 @pytest.mark.parametrize("asked", ["", "order.png", "../secret.png", "0" * 32 + ".png", "."])
-def test_what_is_no_address_of_ours_opens_nothing(folders: tuple[Path, ...], asked: str) -> None:
-    assert made(Clock(), *folders).find(asked) is None
+async def test_what_is_no_address_of_ours_opens_nothing(
+    folders: tuple[Path, ...], asked: str
+) -> None:
+    assert await made(Clock(), *folders).find(asked) is None
 
 
-def test_an_address_opens_only_with_its_own_ending_and_under_its_own_key(
+async def test_an_address_opens_only_with_its_own_ending_and_under_its_own_key(
     folders: tuple[Path, ...],
 ) -> None:
     links = made(Clock(), *folders)
     name = file(links.medium("talk.mp3"))
-    assert links.find(Path(name).stem) is None
-    assert links.find(f"{Path(name).stem}.m4a") is None
-    assert made(Clock(), *folders, key=2).find(name) is None
-
-
-# --- a voice, for minutes --------------------------------------------------------------------
-
-LENDS = timedelta(minutes=LENT_MINUTES)
-VOICE = b"OggS: a voice"
-
-
-def last(url: str) -> str:
-    assert url.startswith(f"{OURS}/m/")
-    return url.removeprefix(f"{OURS}/m/")
-
-
-def test_a_voice_can_be_fetched_for_ten_minutes_as_often_as_a_platform_wants() -> None:
-    clock = Clock()
-    links = made(clock)
-    file = last(links.lend(VOICE, ".ogg"))
-    for after in (timedelta(0), timedelta(minutes=5), LENDS - timedelta(seconds=1)):
-        clock.at = NOON + after
-        found = links.find(file)
-        assert isinstance(found, Lent)
-        assert (found.content, found.mime) == (VOICE, "audio/ogg")
-    clock.at = NOON + LENDS
-    assert links.find(file) is None
-
-
-def test_what_is_over_is_out_of_the_memory_once_anybody_asks_for_anything() -> None:
-    clock = Clock()
-    links = made(clock)
-    links.lend(VOICE, ".ogg")
-    clock.at += LENDS
-    links.find("anything.png")
-    assert links._lent == {}
-
-
-def test_the_address_of_a_voice_says_nothing_and_cannot_be_guessed_from_it() -> None:
-    ours, others = made(Clock()), made(Clock(), key=2)
-    file = last(ours.lend(VOICE, ".mp3"))
-    assert file != last(others.lend(VOICE, ".mp3"))
-    assert file != last(ours.lend(VOICE + b"!", ".mp3"))
-    assert len(file) == len("0" * 32 + ".mp3")
-    assert "voice" not in repr(ours.find(file))
-
-
-def test_a_voice_lent_again_lies_at_the_same_place_for_ten_minutes_more() -> None:
-    clock = Clock()
-    links = made(clock)
-    address = links.lend(VOICE, ".ogg")
-    clock.at += timedelta(minutes=9)
-    assert links.lend(VOICE, ".ogg") == address
-    clock.at += timedelta(minutes=9)
-    assert links.find(last(address)) is not None
-
-
-def test_of_too_many_voices_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(links_of, "LENT_BYTES", 250)
-    links = made(Clock())
-    files = [last(links.lend(bytes([number]) * 100, ".ogg")) for number in range(3)]
-    assert [links.find(file) is not None for file in files] == [False, True, True]
+    assert await links.find(Path(name).stem) is None
+    assert await links.find(f"{Path(name).stem}.m4a") is None
+    assert await made(Clock(), *folders, key=2).find(name) is None

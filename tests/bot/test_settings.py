@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.settings import Settings, SettingsWrong, read
+from bot.settings import Settings, SettingsWrong, TelegramMode, read
 
 TOKEN = "4839201:AAE-never-printed"
 
@@ -171,6 +171,60 @@ def test_a_trailing_slash_of_vibers_api_is_dropped() -> None:
     assert read({"PHEN_VIBER_API": "http://x:1/"}, Path("none.toml")).viber_api == "http://x:1"
 
 
+# --- Telegram's webhook ----------------------------------------------------------------------
+
+HOOKED = {
+    "PHEN_TELEGRAM_TOKEN": TOKEN,
+    "PHEN_TELEGRAM_MODE": "webhook",
+    "PHEN_TELEGRAM_WEBHOOK_SECRET": "Never-printed_0",
+    "PHEN_PUBLIC_URL": OURS,
+}
+
+
+def test_telegram_is_asked_for_updates_unless_it_is_to_call_us() -> None:
+    assert read({}, Path("none.toml")).telegram_mode is TelegramMode.POLLING
+    settings = read(HOOKED, Path("none.toml"))
+    assert settings.telegram_mode is TelegramMode.WEBHOOK
+    assert settings.telegram_webhook_secret is not None
+    assert settings.telegram_webhook_secret.get_secret_value() == "Never-printed_0"
+    assert "Never" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
+@pytest.mark.parametrize("ours", ["http://127.0.0.1:8000", "http://localhost", "https://x.example"])
+def test_a_webhook_needs_https_but_on_loopback(ours: str) -> None:
+    assert read({**HOOKED, "PHEN_PUBLIC_URL": ours}, Path("none.toml")).public_url == ours
+
+
+@pytest.mark.parametrize("ours", ["", "http://line.example", "http://127.0.0.1.example"])
+def test_an_address_that_telegram_does_not_call_is_a_mistake(ours: str) -> None:
+    told = mistakes({**HOOKED, "PHEN_PUBLIC_URL": ours})
+    assert [line.partition(":")[0] for line in told] == ["PHEN_PUBLIC_URL"]
+    assert "line.example" not in told[0]
+
+
+def test_everything_that_a_webhook_needs_is_named_at_once() -> None:
+    told = mistakes({"PHEN_TELEGRAM_MODE": "webhook", "PHEN_PORT": "x"})
+    assert [line.partition(":")[0] for line in told] == [
+        "PHEN_PORT", "PHEN_PUBLIC_URL", "PHEN_TELEGRAM_WEBHOOK_SECRET",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("secret", ["a" * 257, "two words", "тайна", "a.b", "x\n"])
+def test_a_secret_that_telegram_does_not_take_is_named_without_its_value(secret: str) -> None:
+    told = mistakes({**HOOKED, "PHEN_TELEGRAM_WEBHOOK_SECRET": secret})
+    assert [line.partition(":")[0] for line in told] == ["PHEN_TELEGRAM_WEBHOOK_SECRET"]
+    assert secret not in told[0]
+
+
+def test_the_secret_comes_from_a_file_and_a_mode_misspelt_is_named(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("Never-printed_0\n")
+    given = {**HOOKED, "PHEN_TELEGRAM_WEBHOOK_SECRET": ""}
+    given["PHEN_TELEGRAM_WEBHOOK_SECRET_FILE"] = str(tmp_path / "secret")
+    assert read(given, Path("none.toml")).telegram_mode is TelegramMode.WEBHOOK
+    told = mistakes({**given, "PHEN_TELEGRAM_MODE": "hook"})
+    assert [line.partition(":")[0] for line in told] == ["PHEN_TELEGRAM_MODE"]
+
+
 # --- the desk's own bot ----------------------------------------------------------------------
 
 DESK = "5550001:AAE-desk-never-printed"
@@ -207,3 +261,31 @@ def test_one_bot_is_never_both_the_womens_and_the_desks(tmp_path: Path) -> None:
     told = mistakes({"PHEN_TELEGRAM_TOKEN": TOKEN, "PHEN_DESK_TOKEN_FILE": str(tmp_path / "token")})
     assert [line.partition(":")[0] for line in told] == ["PHEN_DESK_TOKEN"]
     assert TOKEN not in told[0]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///data/phen.db",
+        "sqlite+aiosqlite:////srv/phen.db",
+        "postgresql://phen:secret-4711@db.example/phen",
+        "postgresql+asyncpg://phen@/phen?host=/run/postgresql",
+        "postgresql://phen@one,two:5433/phen?target_session_attrs=read-write",
+    ],
+)
+def test_either_database_is_named_by_its_address(url: str) -> None:
+    settings = read({"PHEN_DATABASE_URL": url}, Path("none.toml"))
+    assert settings.database == url
+    assert "4711" not in f"{settings!r} {settings}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["mysql://x:secret-4711@h/phen", "postgres://x:secret-4711@h/phen", "postgresql://secret-4711",
+     "postgresql+psycopg2://x:secret-4711@h/phen", "/srv/secret-4711.db", "sqlite:secret-4711"],
+)  # fmt: skip
+def test_another_database_is_a_mistake_that_is_named_without_its_value(url: str) -> None:
+    (told,) = mistakes({"PHEN_DATABASE_URL": url})
+    assert told.startswith("PHEN_DATABASE_URL: ")
+    assert "postgresql://role:password@host/database" in told
+    assert "4711" not in told

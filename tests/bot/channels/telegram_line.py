@@ -12,7 +12,8 @@ from struct import pack
 from typing import Any
 
 from bot.channels.base import Incoming, Outgoing, OutgoingButton
-from bot.channels.telegram import Profile, TelegramChannel
+from bot.channels.telegram import TelegramChannel
+from bot.channels.telegram_profile import Profile
 from dialogs.model import Position
 from tests.standins.telegram import TelegramStandIn
 
@@ -130,7 +131,13 @@ def new_channel(
     server: TelegramStandIn, pictures: Path, media: MediaIds, clock: Clock, **other: Any
 ) -> TelegramChannel:
     return TelegramChannel(
-        other.pop("token", server.token), server.api, pictures, media, PROFILE, clock, lambda: 0.0
+        other.pop("token", server.token),
+        other.pop("api", server.api),
+        pictures,
+        media,
+        PROFILE,
+        clock,
+        lambda: 0.0,
     )
 
 

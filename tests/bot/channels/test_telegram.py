@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot import media
+from bot.channels import polling
 from bot.channels.base import MAX_MEDIUM, Incoming, Outgoing, Refused, Unauthorised
+from bot.channels.polling import Backoff
 from bot.channels.updates import file_of
 from dialogs.model import MediaKind, Position, Sent, Started, Tapped, Typed
 from tests import sounds
@@ -518,7 +522,7 @@ async def test_a_slow_commit_does_not_hold_up_112(line: Line) -> None:
     assert len(slow) == 1
 
 
-async def test_killed_before_storing_it_is_handled_again(line: Line) -> None:
+async def test_killed_after_fetch_it_is_handled_again(line: Line) -> None:
     line.intake.keep = lambda incoming, kept: None
     await line.opens()
     line.server.woman().types("чакам")
@@ -593,16 +597,62 @@ async def test_a_webhook_that_somebody_set_is_removed_again(line: Line) -> None:
     await line.intake.receives(3)
 
 
-async def test_no_network_for_long_drains_in_order(line: Line) -> None:
-    await line.opens()
-    await line.server.stop()
+async def test_no_dns_for_20_minutes_drains_in_order(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No name is found. The waits between the questions run sixty times as fast as they would."""
+    loop, found = asyncio.get_running_loop(), socket.gaierror(socket.EAI_AGAIN, "no DNS")
+    asked: list[str] = []
+
+    async def getaddrinfo(host: str, *_: object, **__: object) -> object:
+        asked.append(host)
+        raise found
+
+    monkeypatch.setattr(polling, "Backoff", partial(Backoff, first=0.25 / 60, most=30 / 60))
+    by_name = line.server.api.replace("127.0.0.1", "localhost")
+    line.channel = new_channel(line.server, line.pictures, line.media, line.clock, api=by_name)
+    monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+    line.task = asyncio.create_task(line.channel.run(line.intake))
     woman = line.server.woman()
     for n in range(5):
         woman.types(str(n))
-    await asyncio.sleep(0.3)
-    await line.server.start()
+    await eventually(lambda: line.channel.events["poll_failed"] > 8)
+    line.clock.ahead += timedelta(minutes=20)
+    assert not line.channel.reached
+    assert "localhost" in asked
+    assert line.intake.got == []
+    monkeypatch.undo()
     got = await line.intake.receives(5, 8)
-    assert [i.event for i in got] == [Typed(str(n)) for n in range(5)]
+    assert [i.event for i in got] == [Typed(str(n), fresh=False) for n in range(5)]
+    assert line.channel.reached
+
+
+async def test_an_id_below_one_lets_go_of_nothing_that_waits(line: Line) -> None:
+    """To the platform an offset below 0 means: forget all but so many of the last."""
+    await line.opens()
+    for n in range(3):
+        line.server.push_raw({"update_id": -1 - n, "message": {}})
+    await eventually(lambda: line.channel.events["update_dropped"] >= 3)
+    line.server.woman().types("помощ")
+    assert [i.event for i in await line.intake.receives()] == [Typed("помощ")]
+    assert all((call.params.get("offset") or 1) > 0 for call in line.server.called("getUpdates"))
+    line.server.calls.clear()
+
+
+@pytest.mark.parametrize("wrong", ["\ud83d", "5550002", None, [5], {"": 5}, 1.5, True])
+@pytest.mark.parametrize("what", ["chat", "message_id"])
+async def test_an_id_that_nobody_has_is_set_aside(line: Line, what: str, wrong: Any) -> None:
+    await line.opens()
+    woman = line.server.woman()
+    woman.types("нищо")
+    message = line.server.message_json(woman.chat[0])
+    told = {"chat": {"id": wrong, "type": "private"}} if what == "chat" else {what: wrong}
+    line.server.push("message", message | told)
+    woman.types("помощ")
+    got = await line.intake.receives(2)
+    assert [i.event for i in got] == [Typed("нищо"), Typed("помощ")]
+    assert line.channel.events["update_set_aside"] == 1
+    line.server.calls.clear()
 
 
 # --- photos and voices

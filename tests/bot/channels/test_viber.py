@@ -21,6 +21,7 @@ from bot import media
 from bot.channels import viber as viber_of
 from bot.channels import viber_api
 from bot.channels.base import (
+    Call,
     Gone,
     Handle,
     Outgoing,
@@ -342,7 +343,9 @@ async def test_viber_away_at_the_start_delays_nobody(viber: ViberLine) -> None:
     running = asyncio.create_task(channel.run(viber.intake))
     await eventually(lambda: channel.events["account_unknown"] == 1)
     body = json.dumps(viber.says(viber.server.woman(), "помощ")).encode()
-    assert (await channel.receive(body, viber.server.sign(body))).status == 200
+    call = channel.read(body, viber.server.sign(body))
+    assert isinstance(call, Call)
+    assert (await channel.take(call)).status == 200
     assert not running.done()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

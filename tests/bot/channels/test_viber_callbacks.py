@@ -120,6 +120,26 @@ async def test_a_body_that_is_no_event_is_refused_and_the_next_is_answered_withi
     assert not [record for record in caplog.records if record.exc_info]
 
 
+@pytest.mark.parametrize("body", [b"\xd0", b'{"event":"message","text":"\xff"}', b"null", b"[{}]"])
+async def test_invalid_utf_8_null_or_an_array_where_an_object_belongs_is_400_without_a_traceback(
+    viber: ViberLine, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert await viber.takes(body) == (400, b"")
+    inside = {"sender": [USER], "message": [SAID]}
+    assert await viber.takes(viber.event("message", **inside)) == (400, b"")
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_200_kb_of_nested_json_is_refused(viber: ViberLine) -> None:
+    for depth in (9_000, 40_000, 100_000):
+        assert (await viber.takes(deep(depth)))[0] in (400, 413)
+    woman = viber.server.woman()
+    said = viber.says(woman, "помощ", nested=[[[{"a": list(range(9))}] * 90] * 90])
+    assert len(json.dumps(said)) > 200_000
+    assert (await viber.takes(said))[0] == 413
+    assert viber.intake.got == []
+
+
 USER: dict[str, Any] = {"id": "01234567890A="}
 SAID: dict[str, Any] = {"type": "text", "text": "помощ"}
 WRONG: list[tuple[str, dict[str, Any]]] = [
@@ -176,7 +196,9 @@ async def test_a_missing_token_is_refused(viber: ViberLine) -> None:
 
 
 @pytest.mark.parametrize("kind", ["client_status", "action", "sent", "MESSAGE", 7, ["message"], {}])
-async def test_an_unknown_event_is_taken_and_left(viber: ViberLine, kind: Any) -> None:
+async def test_viber_event_of_an_unknown_kind_is_taken_and_left(
+    viber: ViberLine, kind: Any
+) -> None:
     assert await viber.takes(viber.event(kind, sender=USER, message=SAID)) == (200, b"")
     assert viber.channel.events["unknown_event"] == 1
     assert (viber.intake.got, viber.intake.gone) == ([], [])

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, cast
 import uvicorn
 from starlette.applications import Starlette
 
-from bot.channels.base import Handle, Outgoing, OutgoingButton
+from bot.channels.base import Handle, Outgoing, OutgoingButton, Webhook
 from bot.channels.viber import ViberChannel
 from bot.links import Links
 from bot.privacy.vault import Vault
@@ -24,7 +24,7 @@ from bot.web.platforms import platform_routes
 from dialogs import payload
 from dialogs.model import Position
 from tests.bot.channels.telegram_line import MARKS, RecordingIntake, done, draw, eventually
-from tests.bot.web.fakes import Clock
+from tests.bot.web.fakes import Clock, LentVoices
 from tests.standins.viber import Callback, ViberStandIn
 from tests.standins.viber_woman import ViberWoman
 
@@ -101,14 +101,14 @@ async def viber_line(folder: Path, **server: Any) -> AsyncIterator[ViberLine]:
     listening.bind(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     folders = (folder / "pictures", folder / "audio")
-    links = Links(Vault(bytes(32), folder / "days"), url, folders, clock)
+    links = Links(Vault(bytes(32), folder / "days"), url, folders, clock, LentVoices(clock))
 
     def make(token: str) -> ViberChannel:
         return ViberChannel(token, viber.api, NAMES, links, f"{url}/viber/webhook", clock)
 
     channel, intake = make(viber.token), ViberIntake()
     running = asyncio.create_task(channel.run(intake))
-    async with _served(listening, links, channel):
+    async with served(listening, links, {"viber": channel}):
         await eventually(lambda: viber.called("get_account_info"))
         viber.calls.clear()
         viber.webhook = f"{url}/viber/webhook"
@@ -120,10 +120,11 @@ async def viber_line(folder: Path, **server: Any) -> AsyncIterator[ViberLine]:
 
 
 @asynccontextmanager
-async def _served(
-    listening: socket.socket, links: Links, channel: ViberChannel
+async def served(
+    listening: socket.socket, links: Links, webhooks: Mapping[str, Webhook]
 ) -> AsyncIterator[None]:
-    parts = cast(Any, SimpleNamespace(links=links, webhooks={"viber": channel}))
+    """Our webhooks and our media, on a real server."""
+    parts = cast(Any, SimpleNamespace(links=links, webhooks=webhooks))
     config = uvicorn.Config(
         Starlette(routes=platform_routes(parts)), log_config=None, access_log=False, lifespan="off"
     )

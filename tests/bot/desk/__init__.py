@@ -97,7 +97,7 @@ class Centre:
         texts: list[str] = []
         while due := await self.store.due(self.clock()):
             for one in due:
-                if await self.store.sending(one.outbox_id):
+                if await self.store.take(one.outbox_id, "here"):
                     await self.store.settle(one.outbox_id, state)
                     texts.append(one.message.text)
             if state is not MessageState.SENT:

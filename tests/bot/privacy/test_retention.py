@@ -203,7 +203,7 @@ async def test_a_case_whose_key_is_lost_lets_its_woman_open_another(
     lost = await store.open_case("telegram", "1", "bg", "t", None, "река")
     await store.add_notice(lost.id, "чакай", "n")
     vault.destroy_day(MIDNIGHT.date())
-    assert await store.recover() == 0
+    assert await store.close_unreadable() == 1
     assert await store.case_of("telegram", "1") is None
     assert await store.messages(lost.id) == []
     assert await store.due(MIDNIGHT) == []

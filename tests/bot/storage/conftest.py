@@ -1,12 +1,17 @@
-"""A store on a real SQLite file, a clock that the test moves, and two consultants."""
+"""A store on a real database, a clock that the test moves, and two consultants.
+
+Every test of the store runs on SQLite and on PostgreSQL. One that asks for `file` is about
+SQLite's own files, and runs there only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from bot.privacy.vault import Vault
 from bot.storage.migrate import migrate
@@ -53,11 +58,41 @@ def file(tmp_path: Path, empty_database: Path) -> Path:
     return copy
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "url" in metafunc.fixturenames:
+        both = ["sqlite"] if "file" in metafunc.fixturenames else ["sqlite", "postgres"]
+        metafunc.parametrize("url", both, indirect=True)
+
+
 @pytest.fixture
-async def store(file: Path, vault: Vault, clock: Clock) -> AsyncIterator[Store]:
-    opened = await Store.open(f"sqlite:///{file}", vault, clock)
+def url(request: pytest.FixtureRequest) -> str:
+    """The address of a migrated database of this test's own."""
+    if request.param == "sqlite":
+        return f"sqlite:///{request.getfixturevalue('file')}"
+    make: Callable[[], str] = request.getfixturevalue("postgres")
+    return make()
+
+
+@pytest.fixture
+async def store(url: str, vault: Vault, clock: Clock) -> AsyncIterator[Store]:
+    opened = await Store.open(url, vault, clock)
     yield opened
     await opened.close()
+
+
+async def rows(store: Store, statement: str, **values: object) -> list[tuple[object, ...]]:
+    """What stands in the database, beside the store's own methods; or a change there."""
+    async with store._database.write() as connection:
+        done = await connection.execute(text(statement), values)
+        return [tuple(row) for row in done] if done.returns_rows else []
+
+
+async def everything(store: Store) -> set[tuple[object, ...]]:
+    """All rows of all tables."""
+    found: set[tuple[object, ...]] = set()
+    for name in await store.counts():
+        found |= {(name, *row) for row in await rows(store, f"SELECT * FROM {name}")}
+    return found
 
 
 async def consultant(store: Store, login: str) -> StaffMember:

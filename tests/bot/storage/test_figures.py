@@ -61,7 +61,7 @@ async def test_who_leaves_without_an_answer_is_counted_whatever_the_way(
         await store.forget("web", "1")
     elif how == "its key is lost":
         store._vault.destroy_day(store._today())
-        await store.recover()
+        await store.close_unreadable()
     else:
         await store.close_case(case_id, None, how)
     assert await store.waits() == [Waits("2026-11", {}, 1)]

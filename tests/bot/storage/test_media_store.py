@@ -20,7 +20,7 @@ from bot.storage.records import (
     StaffMember,
 )
 from bot.storage.store import Store
-from tests.bot.storage.conftest import Clock
+from tests.bot.storage.conftest import Clock, rows
 
 PHOTO = Medium(MediumKind.PHOTO, b"\xff\xd8 what-nobody-else-may-see " * 40)
 VOICE = Medium(MediumKind.VOICE, b"OggS what-nobody-else-may-hear " * 40)
@@ -57,15 +57,10 @@ async def test_a_photo_comes_back_as_it_was_and_stands_nowhere_in_the_file(
     assert sealed[:64] in on_disk(file), "the search finds what is there"
 
 
-async def test_photos_swapped_between_messages_are_refused(
-    store: Store, case: Case, file: Path
-) -> None:
+async def test_photos_swapped_between_messages_are_refused(store: Store, case: Case) -> None:
     one, two = await hers(store, case, "a"), await hers(store, case, "b")
-    with closing(sqlite3.connect(file)) as other:
-        other.execute(
-            "UPDATE media SET data = (SELECT data FROM media WHERE message_id = ?)", (one.id,)
-        )
-        other.commit()
+    swapped = "UPDATE media SET data = (SELECT data FROM media WHERE message_id = :id)"
+    await rows(store, swapped, id=one.id)
     assert await store.medium(one.id) == PHOTO
     with pytest.raises(Tampered):
         await store.medium(two.id)
@@ -98,7 +93,7 @@ async def test_a_voice_note_is_kept_until_it_has_surely_arrived(
     said = await store.add_reply(case.id, maria.id, "глас", "k", VOICE)
     (due,) = await store.due(clock())
     assert due.message.medium is MediumKind.VOICE
-    await store.sending(due.outbox_id)
+    await store.take(due.outbox_id, "here")
     assert await store.medium(said.id) == VOICE
     await store.settle(due.outbox_id, state)
     assert (await store.medium(said.id) is None) is (state is MessageState.SENT)
@@ -142,7 +137,7 @@ async def test_what_destroys_the_text_destroys_photos_and_voice(
     ways: dict[str, Callable[[], Awaitable[object]]] = {
         "forget": lambda: store.forget("telegram", "1"),
         "purge": lambda: store.purge(clock.forward(days=2)),
-        "a lost key": lambda: store.recover(),
+        "a lost key": lambda: store.close_unreadable(),
     }
     if how == "purge":
         await store.close_case(case.id, None, "bye")
@@ -175,7 +170,7 @@ async def test_media_are_allowed_by_her_and_only_while_her_case_is_open(
 
 
 async def test_a_handle_says_of_which_message_it_is(
-    store: Store, case: Case, maria: StaffMember, file: Path
+    store: Store, case: Case, maria: StaffMember
 ) -> None:
     said = await store.add_from_woman(case.id, "нейно", "k", handle="11")
     reply = await store.add_reply(case.id, maria.id, "отговор", "k")
@@ -183,8 +178,7 @@ async def test_a_handle_says_of_which_message_it_is(
     await store.add_handles(case.id, ["13"])
     assert said is not None
     assert await store.kept_handles("telegram", "1") == ["11", "12", "13"]
-    with closing(sqlite3.connect(file)) as other:
-        kept = other.execute("SELECT message_id FROM handles").fetchall()
+    kept = await rows(store, "SELECT message_id FROM handles")
     assert {row[0] for row in kept} == {said.id, reply.id, None}
 
 

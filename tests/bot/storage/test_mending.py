@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -26,8 +23,7 @@ from bot.storage.records import (
     What,
 )
 from bot.storage.store import Store
-from tests.bot.storage.conftest import Clock
-from tests.bot.storage.test_handing import everything
+from tests.bot.storage.conftest import Clock, everything, rows
 
 HER = ("telegram", "7301999555")
 
@@ -56,7 +52,7 @@ async def sent(store: Store, clock: Clock, case: Case, by: StaffMember) -> CaseM
     """A reply that stands in her chat under the handle 41."""
     message = await store.add_reply(case.id, by.id, "Утре в 9.", "k")
     row = await due(store, clock)
-    assert await store.sending(row.outbox_id)
+    assert await store.take(row.outbox_id, "here")
     await store.add_handles(case.id, ["41"], message.id)
     await store.settle(row.outbox_id, MessageState.SENT)
     return message
@@ -65,15 +61,13 @@ async def sent(store: Store, clock: Clock, case: Case, by: StaffMember) -> CaseM
 # --- hers --------------------------------------------------------------------------------------
 
 
-async def test_her_edit_replaces_her_words_and_the_old_ones_are_nowhere(
-    store: Store, file: Path
-) -> None:
+async def test_her_edit_replaces_her_words_and_the_old_ones_are_nowhere(store: Store) -> None:
     case = await opened(store)
     await store.add_from_woman(case.id, "Казвам се Мария", "k", handle="7")
     assert await store.edit_from_woman(*HER, "7", "Не искам да кажа")
     message = await only(store, case)
     assert (message.text, message.edited, message.covered) == ("Не искам да кажа", True, False)
-    assert "искам" not in str(everything(file))
+    assert "искам" not in str(await everything(store))
 
 
 async def test_an_edit_to_nothing_leaves_no_words(store: Store) -> None:
@@ -83,30 +77,30 @@ async def test_an_edit_to_nothing_leaves_no_words(store: Store) -> None:
     assert (await only(store, case)).text == ""
 
 
-async def test_the_same_edit_twice_changes_nothing(store: Store, file: Path) -> None:
+async def test_the_same_edit_twice_changes_nothing(store: Store) -> None:
     case = await opened(store)
     await store.add_from_woman(case.id, "едно", "k", handle="7")
     await store.edit_from_woman(*HER, "7", "две")
-    before = everything(file)
+    before = await everything(store)
     assert not await store.edit_from_woman(*HER, "7", "две")
-    assert everything(file) == before
+    assert await everything(store) == before
 
 
 async def test_an_edit_of_what_is_no_message_of_an_open_case_writes_nothing(
-    store: Store, maria: StaffMember, clock: Clock, file: Path
+    store: Store, maria: StaffMember, clock: Clock
 ) -> None:
     case = await claimed(store, maria)
     await store.add_from_woman(case.id, "едно", "k", handle="7")
     await store.add_reply(case.id, maria.id, "наше", "k")
     await store.add_handles(case.id, ["41"], (await store.messages(case.id))[-1].id)
-    before = everything(file)
+    before = await everything(store)
     for address, handle in ((HER[1], "8"), (HER[1], "41"), ("another", "7")):
         assert not await store.edit_from_woman("telegram", address, handle, "две")
-    assert everything(file) == before
+    assert await everything(store) == before
     await store.close_case(case.id, None, "bye")
-    before = everything(file)
+    before = await everything(store)
     assert not await store.edit_from_woman(*HER, "7", "две")
-    assert everything(file) == before
+    assert await everything(store) == before
 
 
 async def test_who_is_shut_out_edits_nothing(store: Store, clock: Clock) -> None:
@@ -165,7 +159,7 @@ async def test_what_waits_is_corrected_in_place_and_said_once(
 
 
 async def test_what_waits_and_is_taken_back_is_never_sent(
-    store: Store, maria: StaffMember, clock: Clock, file: Path
+    store: Store, maria: StaffMember, clock: Clock
 ) -> None:
     case = await claimed(store, maria)
     voice = Medium(MediumKind.VOICE, b"ogg")
@@ -196,7 +190,7 @@ async def test_what_was_sent_is_changed_in_her_chat_and_a_failure_says_so_and_ca
         assert (await only(store, case)).state is waits
         row = await due(store, clock)
         assert (row.what, row.handle) == (what, "41")
-        assert await store.sending(row.outbox_id)
+        assert await store.take(row.outbox_id, "here")
         await store.settle(row.outbox_id, told)
         assert (await only(store, case)).state is ends
         assert await store.due(clock()) == []
@@ -219,7 +213,7 @@ async def test_what_is_just_being_sent_is_left_alone(
 ) -> None:
     case = await claimed(store, maria)
     message = await store.add_reply(case.id, maria.id, "Утре в 9.", "k")
-    assert await store.sending((await due(store, clock)).outbox_id)
+    assert await store.take((await due(store, clock)).outbox_id, "here")
     with pytest.raises(OnItsWay):
         await mends(store, what, case, maria, message)
     assert (await only(store, case)).text == "Утре в 9."
@@ -273,7 +267,7 @@ async def test_what_was_cut_off_is_made_once_more_after_the_start(
     case = await claimed(store, maria)
     message = await sent(store, clock, case, maria)
     await mends(store, what, case, maria, message)
-    assert await store.sending((await due(store, clock)).outbox_id)
+    assert await store.take((await due(store, clock)).outbox_id, "here")
     assert await store.recover() == 0
     assert (await due(store, clock)).what is what
 
@@ -296,7 +290,7 @@ async def test_a_correction_goes_before_what_was_said_after_it_and_is_replaced_b
 
 @MENDS
 async def test_nobody_changes_what_another_has_said_or_what_was_never_for_her(
-    store: Store, maria: StaffMember, elena: StaffMember, clock: Clock, file: Path, what: What
+    store: Store, maria: StaffMember, elena: StaffMember, clock: Clock, what: What
 ) -> None:
     case = await claimed(store, maria)
     message = await sent(store, clock, case, maria)
@@ -344,13 +338,10 @@ async def test_a_voice_is_taken_back_but_not_corrected(
     assert await store.take_back(case.id, maria.id, message.id)
 
 
-async def test_a_correction_is_sealed(
-    store: Store, maria: StaffMember, clock: Clock, file: Path
-) -> None:
+async def test_a_correction_is_sealed(store: Store, maria: StaffMember, clock: Clock) -> None:
     case = await claimed(store, maria)
     message = await sent(store, clock, case, maria)
     await store.correct(case.id, maria.id, message.id, "Чакам те на гарата")
-    with closing(sqlite3.connect(file)) as connection:
-        rows = connection.execute("SELECT text FROM messages").fetchall()
-    assert all("гарата".encode() not in text for (text,) in rows)
+    kept = await rows(store, "SELECT text FROM messages")
+    assert all("гарата".encode() not in bytes(text) for (text,) in kept)
     assert (await only(store, case)).author is Author.CONSULTANT

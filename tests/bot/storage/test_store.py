@@ -18,7 +18,6 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from bot.privacy.vault import KeyDestroyed, Tampered, Vault
-from bot.storage import erasure
 from bot.storage.records import (
     Author,
     BellAddress,
@@ -38,7 +37,7 @@ from bot.storage.records import (
 )
 from bot.storage.store import Store
 from scheduler.model import Reception, ReceptionState
-from tests.bot.storage.conftest import NOON, Clock
+from tests.bot.storage.conftest import NOON, Clock, everything, rows
 
 WORDS = "Zlatnata-duma-na-Ayshe той ме удари"
 ADDRESS = "7301999555"
@@ -60,11 +59,6 @@ async def states(store: Store, case: Case) -> list[MessageState]:
 
 def everything_on_disk(folder: Path) -> bytes:
     return b"\0".join(path.read_bytes() for path in sorted(folder.glob("phen.db*")))
-
-
-def rows(file: Path, query: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(file)) as connection:
-        return connection.execute(query).fetchall()
 
 
 # --- cases -----------------------------------------------------------------------------------
@@ -218,7 +212,7 @@ async def test_a_notice_is_given_once_for_its_cause(store: Store) -> None:
 
 
 async def test_closing_says_good_bye_once_and_keeps_only_hours(
-    store: Store, clock: Clock, maria: StaffMember, file: Path
+    store: Store, clock: Clock, maria: StaffMember
 ) -> None:
     case = await claimed(store, maria)
     await store.add_from_woman(case.id, WORDS, "k")
@@ -232,7 +226,8 @@ async def test_closing_says_good_bye_once_and_keeps_only_hours(
     assert {closed.opened_at, closed.last_at, closed.claimed_at, closed.closed_at} == {hour}
     assert {m.at for m in await store.messages(case.id)} == {hour}
     assert {entry.at for entry in await store.audits(9)} == {hour}
-    assert rows(file, "SELECT due_at FROM outbox") == rows(file, "SELECT at FROM handles")
+    due = await rows(store, "SELECT due_at FROM outbox")
+    assert due == await rows(store, "SELECT at FROM handles")
     waits = await store.closed_case_of("telegram", ADDRESS)
     assert waits == closed
     assert [due.message.text for due in await store.due(clock())] == ["довиждане"]
@@ -251,8 +246,8 @@ async def test_messages_leave_in_order_and_one_case_does_not_hold_up_another(
     await store.add_notice(two.id, "two", "n")
     due = await store.due(NOON)
     assert [(d.address, d.message.text) for d in due] == [("1", "one 1"), ("2", "two")]
-    assert await store.sending(due[0].outbox_id)
-    assert not await store.sending(due[0].outbox_id)
+    assert await store.take(due[0].outbox_id, "here")
+    assert not await store.take(due[0].outbox_id, "here")
     assert [d.address for d in await store.due(NOON)] == ["2"]
     await store.postpone(due[0].outbox_id, NOON + timedelta(minutes=1))
     assert [d.address for d in await store.due(NOON)] == ["2"]
@@ -271,11 +266,11 @@ async def test_nothing_leaves_while_she_is_away_even_if_it_was_about_to(store: S
     await store.add_notice(case.id, "чакай", "n")
     (due,) = await store.due(NOON)
     await store.set_present(case.id, False)
-    assert not await store.sending(due.outbox_id)
+    assert not await store.take(due.outbox_id, "here")
     assert await store.due(NOON) == []
     await store.set_present(case.id, True)
-    assert await store.sending(due.outbox_id)
-    await store.nobody_present()
+    assert await store.take(due.outbox_id, "here")
+    await store.take_over("telegram")
     assert await store.due(NOON) == []
 
 
@@ -284,7 +279,7 @@ async def test_a_send_cut_off_by_a_crash_is_parked_until_the_desk_decides(store:
     for n in (1, 2):
         await store.add_notice(case.id, f"{n}", f"{n}")
     (due,) = await store.due(NOON)
-    await store.sending(due.outbox_id)
+    await store.take(due.outbox_id, "here")
     assert await store.recover() == 1
     assert await states(store, case) == [MessageState.UNKNOWN, MessageState.DUE]
     await store.settle(due.outbox_id, MessageState.SENT)  # the old worker comes late
@@ -301,7 +296,7 @@ async def test_what_the_platform_could_not_bring_after_all_waits_for_the_desk(
     for n in (1, 2):
         await store.add_notice(case.id, f"{n}", f"{n}")
     (due,) = await store.due(NOON)
-    await store.sending(due.outbox_id)
+    await store.take(due.outbox_id, "here")
     await store.settle(due.outbox_id, MessageState.SENT)
     assert await store.not_delivered(due.message.id)
     assert await states(store, case) == [MessageState.FAILED, MessageState.DUE]
@@ -316,7 +311,7 @@ async def test_what_was_not_delivered_before_its_send_was_settled_stays_failed(
     case = await opened(store)
     await store.add_notice(case.id, "1", "1")
     (due,) = await store.due(NOON)
-    await store.sending(due.outbox_id)
+    await store.take(due.outbox_id, "here")
     assert await store.not_delivered(due.message.id)
     await store.settle(due.outbox_id, MessageState.SENT)
     assert await states(store, case) == [MessageState.FAILED]
@@ -386,7 +381,7 @@ def markers() -> Iterator[bytes]:
 
 
 async def test_the_database_file_holds_no_plain_word_of_hers(
-    store: Store, maria: StaffMember, tmp_path: Path
+    store: Store, maria: StaffMember, file: Path, tmp_path: Path
 ) -> None:
     case = await claimed(store, maria)
     await store.add_from_woman(case.id, WORDS, "update-998877")
@@ -399,17 +394,17 @@ async def test_the_database_file_holds_no_plain_word_of_hers(
     assert not [marker for marker in (*markers(), b"update-998877") if marker in disk]
 
 
-async def test_sealed_values_swapped_between_rows_are_refused(store: Store, file: Path) -> None:
+async def test_sealed_values_swapped_between_rows_are_refused(store: Store) -> None:
     one, two = await opened(store, "1"), await opened(store, "2")
     for n in ("a", "b"):
         await store.add_from_woman(one.id, n, n)
-    with closing(sqlite3.connect(file)) as other:
-        other.execute("UPDATE messages SET text = (SELECT text FROM messages WHERE number = 2)")
-        other.execute(
-            "UPDATE cases SET address = (SELECT address FROM cases WHERE id = ?)", (two.id,)
-        )
-        other.execute("UPDATE cases SET place = topic")
-        other.commit()
+    await rows(store, "UPDATE messages SET text = (SELECT text FROM messages WHERE number = 2)")
+    await rows(
+        store,
+        "UPDATE cases SET address = (SELECT address FROM cases WHERE id = :id)",
+        id=two.id,
+    )
+    await rows(store, "UPDATE cases SET place = topic")
     with pytest.raises(Tampered):
         await store.messages(one.id)
     with pytest.raises(Tampered):
@@ -418,20 +413,19 @@ async def test_sealed_values_swapped_between_rows_are_refused(store: Store, file
         await store.case(one.id)
 
 
-async def test_one_unreadable_message_does_not_stop_the_others(store: Store, file: Path) -> None:
+async def test_one_unreadable_message_does_not_stop_the_others(store: Store) -> None:
     one, two = await opened(store, "1"), await opened(store, "2")
     broken = await store.add_notice(one.id, "едно", "n")
     await store.add_notice(two.id, "две", "n")
     assert broken is not None
-    with closing(sqlite3.connect(file)) as other:
-        other.execute("UPDATE messages SET text = x'00' WHERE id = ?", (broken.id,))
-        other.commit()
+    spoiled = "UPDATE messages SET text = :text WHERE id = :id"
+    await rows(store, spoiled, text=b"\0", id=broken.id)
     assert [d.message.text for d in await store.due(NOON)] == ["две"]
     assert await store.due_count(one.id) == 0
 
 
-async def test_after_forget_nothing_is_left_and_no_copy_opens(
-    store: Store, maria: StaffMember, tmp_path: Path, vault: Vault
+async def test_after_forget_nothing_is_left_in_the_file_and_no_copy_opens(
+    store: Store, maria: StaffMember, file: Path, tmp_path: Path, vault: Vault
 ) -> None:
     other = await opened(store, "other woman")
     await store.add_from_woman(other.id, "друга", "k")
@@ -443,18 +437,13 @@ async def test_after_forget_nothing_is_left_and_no_copy_opens(
     await store.audit(maria.id, "claimed", case.id)
     shutil.copy(tmp_path / "phen.db", tmp_path / "copy.db")
     shutil.copy(tmp_path / "phen.db-wal", tmp_path / "copy.db-wal")
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
+        copied = copy.execute("SELECT * FROM cases JOIN messages ON case_id=cases.id").fetchall()
+        hers = "SELECT day_key, wrapped_key FROM cases WHERE id = ?"
+        ((name, wrapped),) = copy.execute(hers, (case.id,)).fetchall()
     cipher = [
-        value
-        for row in rows(
-            tmp_path / "copy.db", "SELECT * FROM cases JOIN messages ON case_id=cases.id"
-        )
-        if row[0] == case.id
-        for value in row
-        if isinstance(value, bytes)
+        value for row in copied if row[0] == case.id for value in row if isinstance(value, bytes)
     ]
-    ((name, wrapped),) = rows(
-        tmp_path / "copy.db", f"SELECT day_key, wrapped_key FROM cases WHERE id='{case.id}'"
-    )
 
     assert sorted(await store.forget("telegram", ADDRESS)) == ["11", "12"]
 
@@ -475,15 +464,10 @@ async def test_after_forget_nothing_is_left_and_no_copy_opens(
 
 
 async def test_forget_leaves_nothing_of_her_in_any_table_but_the_months_figures(
-    store: Store, maria: StaffMember, elena: StaffMember, file: Path
+    store: Store, maria: StaffMember, elena: StaffMember
 ) -> None:
     """Whatever a case can have: each table is compared row by row."""
-
-    def rows_of_all() -> set[tuple[object, ...]]:
-        return {(t, *row) for t in tables for row in rows(file, f"SELECT * FROM {t}")}
-
-    tables = list(await store.counts())
-    before = rows_of_all()
+    before = await everything(store)
     nudge = Nudge("am", "words")
     case = await store.open_case("web", ADDRESS, "tr", "topic.order", "rse27", "тиха река", nudge)
     await store.allow_media(case.id)
@@ -501,16 +485,16 @@ async def test_forget_leaves_nothing_of_her_in_any_table_but_the_months_figures(
     await store.nudged(case.id)
     await store.transfer(case.id, maria.id, elena.id)
     await store.audit(maria.id, "case.transferred", case.id)
-    filled = {row[0] for row in rows_of_all() - before}
+    filled = {row[0] for row in await everything(store) - before}
     assert filled == {
         "cases", "messages", "media", "outbox", "handles", "blocks", "audit", "tallies",
     }  # fmt: skip
     await store.forget("web", ADDRESS)
-    left = rows_of_all() - before
+    left = await everything(store) - before
     assert {row[0] for row in left} == {"audit", "tallies"}
     index = store._index("web", ADDRESS)
     assert not [row for row in left if case.id in row or index in row or ADDRESS in row]
-    assert before <= rows_of_all()
+    assert before <= await everything(store)
 
 
 async def test_somebody_who_only_read_leaves_no_row_when_she_deletes_everything(
@@ -540,14 +524,13 @@ async def test_delete_everything_waits_for_another_reader_and_then_leaves_no_tra
 
 
 async def test_traces_that_could_not_be_removed_are_known_and_go_at_the_next_start(
-    store: Store, file: Path, vault: Vault, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    store: Store, file: Path, vault: Vault, clock: Clock
 ) -> None:
-    monkeypatch.setattr(erasure, "FORGET_PATIENCE", 0.1)
     await opened(store)
     with closing(sqlite3.connect(file)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM cases").fetchone()
-        await store.forget("telegram", ADDRESS)
+        await store.forget("telegram", ADDRESS, patience=0.1)
         assert store.traces_remain
         reader.rollback()
     again = await Store.open(f"sqlite:///{file}", vault, clock)
@@ -692,13 +675,12 @@ async def test_who_is_frozen_is_neither_rung_nor_linked(store: Store, maria: Sta
 
 
 async def test_one_bell_that_cannot_be_read_does_not_silence_the_others(
-    store: Store, maria: StaffMember, elena: StaffMember, file: Path
+    store: Store, maria: StaffMember, elena: StaffMember
 ) -> None:
     for who in (maria, elena):
         await linked(store, who, who.login)
-    with closing(sqlite3.connect(file)) as other:
-        other.execute("UPDATE staff SET bell_address = x'00' WHERE id = ?", (maria.id,))
-        other.commit()
+    spoiled = "UPDATE staff SET bell_address = :address WHERE id = :id"
+    await rows(store, spoiled, address=b"\0", id=maria.id)
     assert await store.bells() == [BellAddress(elena.id, "elena")]
 
 
@@ -737,15 +719,15 @@ async def test_who_was_removed_or_never_accepted_is_not_thawed(
 
 
 async def test_a_removed_account_keeps_nothing_and_its_login_is_free(
-    store: Store, maria: StaffMember, file: Path
+    store: Store, maria: StaffMember
 ) -> None:
     await linked(store, maria, "1")
     await store.offer_bell(maria.id, b"code", NOON + timedelta(days=1))
     await store.add_session(b"1", maria.id, NOON + timedelta(hours=1))
     await store.used_totp(maria.id, 7)
     await store.remove_staff(maria.id)
-    ((*kept,),) = rows(
-        file,
+    ((*kept,),) = await rows(
+        store,
         "SELECT alias, roles, state, password_hash, totp_secret, last_totp_step, invite_hash,"
         " invite_expires_at, bell_address, bell_index, bell_code_hash, bell_code_expires_at"
         " FROM staff",
@@ -804,7 +786,7 @@ async def test_a_locked_database_acknowledges_nothing_and_recovers(
 
 
 async def test_what_is_deleted_is_overwritten_and_what_is_kept_is_on_the_disk(
-    store: Store,
+    store: Store, file: Path
 ) -> None:
     async with store._database.read() as connection:
         said = {

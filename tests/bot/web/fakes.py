@@ -18,7 +18,9 @@ from starlette.applications import Starlette
 from bot.channels.base import Incoming, Outgoing, OutgoingButton
 from bot.channels.web import WebChannel
 from bot.links import Links
+from bot.metrics import Sample
 from bot.privacy.vault import Vault
+from bot.storage.lent import LentVoice
 from bot.web.app import WebParts, assemble
 from bot.web.chat import chat_routes
 from bot.web.demo import demo_routes
@@ -223,6 +225,27 @@ def message(
     )
 
 
+class LentVoices:
+    """The store's table of lent voices, in memory. Everybody has a case."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._now = clock
+        self._lying: dict[str, LentVoice] = {}
+
+    async def lend(
+        self, name: str, channel: str, address: str, content: bytes, until: datetime
+    ) -> bool:
+        self._lying[name] = LentVoice(content, until)
+        return True
+
+    async def lend_beside(self, lies: str, name: str, content: bytes) -> None:
+        self._lying[name] = LentVoice(content, self._lying[lies].until)
+
+    async def lent(self, name: str) -> LentVoice | None:
+        found = self._lying.get(name)
+        return found if found is not None and found.until > self._now() else None
+
+
 class World:
     """One page with all that stands behind it."""
 
@@ -248,9 +271,15 @@ class World:
             store=cast(Any, None),
             changes=cast(Any, None),
             now=self.clock,
-            links=Links(Vault(bytes(32), Path("no-days")), "http://ours.example", (), self.clock),
+            links=Links(
+                Vault(bytes(32), Path("no-days")),
+                "http://ours.example",
+                (),
+                self.clock,
+                LentVoices(self.clock),
+            ),
             health=self._health,
-            counts=self._counts,
+            metrics=self._metrics,
             public_url=public_url,
             demo=demo,
         )
@@ -258,8 +287,8 @@ class World:
     async def _health(self) -> Mapping[str, bool]:
         return self.well
 
-    async def _counts(self) -> Mapping[str, int]:
-        return {"streams": 2}
+    async def _metrics(self) -> list[Sample]:
+        return [Sample("streams", 2)]
 
     def app(self) -> Starlette:
         routes = [*chat_routes(self.parts), *health_routes(self.parts)]

@@ -452,7 +452,6 @@ async def test_health_names_what_does_not_work(her: httpx.AsyncClient, world: Wo
     ill = await her.get("/healthz")
     assert ill.status_code == 503
     assert ill.json()["parts"]["telegram"] is False
-    assert (await her.get("/metrics")).text == "phen_streams 2\n"
 
 
 async def test_nothing_inline_and_nothing_of_others_may_run(her: httpx.AsyncClient) -> None:

@@ -62,7 +62,6 @@ def site(centre: Centre, bells: Bells | None = None, stop: StopSwitch | None = N
         links=cast(Any, None),
         now=centre.clock,
         health=cast(Any, None),
-        counts=cast(Any, None),
         bells=bells,
         public_url=HOST,
     )
