@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from rapidfuzz import process
 
 PREFIX = "PHEN_"
 FILE = "phen.toml"
+_DATABASE = re.compile(r"sqlite(\+aiosqlite)?:///|postgresql(\+asyncpg)?://[^/?#]*/[^/?#]+")
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
 class SettingsWrong(Exception):
@@ -28,19 +32,28 @@ class LogLevel(StrEnum):
     ERROR = "ERROR"
 
 
+class TelegramMode(StrEnum):
+    """How Telegram's updates come in: we ask for them, or it calls us."""
+
+    POLLING = "polling"
+    WEBHOOK = "webhook"
+
+
 class Settings(BaseModel):
     """Everything that can be set from outside. Read it with `read`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     data_dir: Path = Path("data")
-    database_url: str = ""
+    database_url: str = Field(default="", repr=False)  # it may hold a password
     master_key_file: Path | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     public_url: str = ""
     telegram_token: SecretStr | None = None
     telegram_api: str = "https://api.telegram.org"
+    telegram_mode: TelegramMode = TelegramMode.POLLING
+    telegram_webhook_secret: SecretStr | None = None
     desk_token: SecretStr | None = None
     desk_chat: int | None = None
     viber_token: SecretStr | None = None
@@ -54,11 +67,18 @@ class Settings(BaseModel):
             raise ValueError("begins with http:// or https://")
         return value.rstrip("/")
 
+    @field_validator("telegram_webhook_secret")
+    @classmethod
+    def _is_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _SECRET.fullmatch(value.get_secret_value()):
+            raise ValueError("is 1 to 256 of the signs A-Z, a-z, 0-9, _ and -")
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _is_database(cls, value: str) -> str:
-        if value and not value.startswith("sqlite"):
-            raise ValueError("begins with sqlite:///, the only database of this version")
+        if value and not _DATABASE.match(value):
+            raise ValueError("sqlite:///file, or postgresql://role:password@host/database")
         return value
 
     @property
@@ -96,6 +116,8 @@ def read(environment: Mapping[str, str] | None = None, file: Path = Path(FILE)) 
         ]
     if "viber_token" in given and "public_url" not in given:
         mistakes.append("PHEN_PUBLIC_URL: Viber calls us there; set it beside PHEN_VIBER_TOKEN")
+    if given.get("telegram_mode") == TelegramMode.WEBHOOK:
+        mistakes += _needs_of_a_webhook(given)
     if "desk_chat" in given and "desk_token" not in given:
         mistakes.append("PHEN_DESK_TOKEN: the desk's group needs the desk's bot; set it, too")
     if "desk_token" in given and given["desk_token"] == given.get("telegram_token"):
@@ -103,6 +125,21 @@ def read(environment: Mapping[str, str] | None = None, file: Path = Path(FILE)) 
     if mistakes:
         raise SettingsWrong("\n".join(sorted(mistakes)))
     return settings
+
+
+def _needs_of_a_webhook(given: Mapping[str, Any]) -> list[str]:
+    """What Telegram needs to call us, and we to know that it is Telegram."""
+    mistakes = []
+    if "telegram_webhook_secret" not in given:
+        mistakes.append(
+            "PHEN_TELEGRAM_WEBHOOK_SECRET: by it we know Telegram's calls; set it in webhook mode"
+        )
+    url = urlsplit(str(given.get("public_url", "")))
+    if url.scheme != "https" and url.hostname not in _LOOPBACK:
+        mistakes.append(
+            "PHEN_PUBLIC_URL: in webhook mode Telegram calls us there; set it, with https://"
+        )
+    return mistakes
 
 
 def _from_file(file: Path, given: dict[str, Any], mistakes: list[str]) -> None:
@@ -148,4 +185,4 @@ def _unknown(name: str) -> str:
     return f"{PREFIX}{name.upper()}: no such setting; did you mean {PREFIX}{near[0].upper()}?"
 
 
-_SECRETS = {"telegram_token", "desk_token", "viber_token"}
+_SECRETS = {"telegram_token", "telegram_webhook_secret", "desk_token", "viber_token"}

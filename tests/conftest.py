@@ -1,6 +1,10 @@
 """How the tests are shared out."""
 
+from collections.abc import Callable, Iterator
+
 import pytest
+
+from tests.postgres import Server, drop, fresh, shared
 
 LONG = (
     "tests/bot/desk/test_forum.py",
@@ -23,3 +27,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _place(item: pytest.Item) -> int:
     found = (n for n, start in enumerate(LONG) if item.nodeid.startswith(start))
     return next(found, len(LONG))
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Server]:
+    """The one PostgreSQL of this run, which all its workers use: not to be stopped."""
+    mine = tmp_path_factory.getbasetemp()
+    with shared(mine if worker_id == "master" else mine.parent) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_server: Server) -> Iterator[Callable[[], str]]:
+    """Each call makes a new, migrated database with no rows, and gives its address."""
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(fresh(postgres_server.url))
+        return made[-1]
+
+    yield make
+    for url in made:
+        drop(url)

@@ -1,4 +1,7 @@
-"""Brings a database to the newest schema, all or nothing."""
+"""Brings a database to the newest schema, all or nothing.
+
+Of several processes that start at once one migrates, and the others find it done.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import OperationalError
 
-from bot.storage.engine import connect, writing
+from bot.storage.engine import connect, reach, writing
 from bot.storage.records import DatabaseUnreachable, NewerDatabase
 
 _NO_FILE = "unable to open database file"
@@ -60,10 +63,10 @@ def known(revision: str) -> bool:
 
 
 async def _migrate(url: str) -> bool:
-    # Without foreign keys: SQLite changes a table by copying and dropping it, and the drop
-    # would take the rows that refer to it along.
-    engine = connect(url, foreign_keys=False)
+    engine = connect(url, migrating=True)
     try:
+        if engine.dialect.name != "sqlite":
+            await reach(engine)
         async with writing(engine).begin() as connection:
             return await connection.run_sync(_upgrade)
     finally:
@@ -71,9 +74,9 @@ async def _migrate(url: str) -> bool:
 
 
 def _close_to_others(url: str) -> None:
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        Path(parsed.database).chmod(0o600)  # the log's files take the same rights
+    file = make_url(url).database if url.startswith("sqlite") else None
+    if file:
+        Path(file).chmod(0o600)  # the log's files take the same rights
 
 
 def _upgrade(connection: Connection) -> bool:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
+import pytest
+
 from bot.channels.base import Call, Reply
+from bot.privacy.vault import KeyDestroyed, Vault
+from bot.storage import call_keys
 from bot.storage.store import Store
 from tests.bot.storage.conftest import Clock, everything, rows
 
@@ -87,3 +92,36 @@ async def test_when_it_came_is_kept_to_the_moment(store: Store, clock: Clock) ->
     clock.moment += timedelta(microseconds=123456)
     await store.hand_over("viber", call(clock))
     assert (await store.handed_over("viber"))[0].call.at == clock.moment
+
+
+async def test_once_it_is_taken_no_copy_opens_it_with_the_master_key(
+    store: Store, clock: Clock, vault: Vault
+) -> None:
+    call_id = await store.hand_over("viber", call(clock))
+    ((copy,),) = await rows(store, "SELECT body FROM calls")
+    assert isinstance(copy, bytes)
+    row = vault.mac("call", "viber", "70000001").hex()
+    assert "той идва".encode() not in copy
+    assert json.loads(call_keys.unseal(vault, row, copy))[0] == "70000001"
+    await store.answer_call(call_id, Reply(200))
+    await store.fetch_answer(call_id)
+    clock.forward(days=1)
+    await store.purge(clock.moment)
+    with pytest.raises(KeyDestroyed):
+        call_keys.unseal(vault, row, copy)
+
+
+async def test_a_call_that_waits_outlives_midnight_and_delete_everything(
+    store: Store, clock: Clock, vault: Vault
+) -> None:
+    await store.open_case("viber", "1", "bg", None, None, "река")
+    given = call(clock)
+    await store.hand_over("viber", given)
+    ((copy,),) = await rows(store, "SELECT body FROM calls")
+    assert isinstance(copy, bytes)
+    await store.forget("viber", "1")
+    assert [each.call for each in await store.handed_over("viber")] == [given]
+    with pytest.raises(KeyDestroyed):  # her day's key is gone all the same
+        call_keys.unseal(vault, vault.mac("call", "viber", "70000001").hex(), copy)
+    await store.purge(clock.forward(hours=12))
+    assert [each.call for each in await store.handed_over("viber")] == [given]

@@ -157,14 +157,15 @@ async def test_a_database_that_was_never_migrated_is_refused_in_one_sentence(
 
 
 async def test_a_database_from_a_newer_version_is_refused_and_left_alone(
-    url: str, vault: Vault, clock: Clock
+    empty: str, vault: Vault, clock: Clock
 ) -> None:
-    async with writer(url) as connection:
+    migrate(empty)
+    async with writer(empty) as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(NewerDatabase, match="newer version"):
-        await Store.open(url, vault, clock)
+        await Store.open(empty, vault, clock)
     with pytest.raises(NewerDatabase, match="newer version"):
-        migrate(url)
+        migrate(empty)
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(empty: str) -> None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from bot import cli
@@ -92,7 +92,7 @@ async def test_a_writer_waits_for_the_writer_of_another_process_and_a_reader_doe
         async with one.write() as connection:
             await connection.execute(text("DELETE FROM switches"))
             waiting = asyncio.create_task(second())
-            async with two.read() as reading:
+            async with asyncio.timeout(5), two.read() as reading:
                 count = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
                 while (await reading.execute(count)).scalar_one() < 2:
                     await asyncio.sleep(0.01)
@@ -280,6 +280,9 @@ async def test_what_the_role_may_switch_off_itself_is_off(
     async with opened(address, vault, clock) as store:
         async with store._database.read() as connection:
             assert await leaks(connection) == []
+            for name in ("log_parameter_max_length_on_error", "debug_print_plan"):
+                ((value,),) = await connection.execute(select(func.current_setting(name)))
+                assert value == engine._SESSION[name]
         case = await store.open_case("web", ADDRESS, "bg", WORDS, WORDS, "тиха река")
         await store.add_from_woman(case.id, WORDS, "k")
         await store.add_staff("maria-4711", "", [Role.STAFF], b"1", NOON + timedelta(days=1))
