@@ -1,8 +1,9 @@
 """Addresses of our own that say nothing: a position on our page, a picture, a consultant's voice.
 
-Nothing is stored for them. A page's address holds its position sealed, for minutes; a
-picture's name is a keyed fingerprint that changes every hour. A voice lies here in memory for
-the minutes in which a platform or her page fetches it, and is named by a fingerprint as well.
+A page's address holds its position sealed, for minutes; a picture's name is a keyed fingerprint
+that changes every hour: nothing is stored for them. A voice lies in the database for the minutes
+in which a platform or her page fetches it, from whichever process; it is named by a fingerprint
+as well.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import base64
 import binascii
 import hashlib
 import re
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 from bot.privacy.vault import Vault, VaultError
 from dialogs import payload
@@ -27,10 +28,9 @@ MEDIA_HOURS = 1
 """How long after its hour a medium's address still gives it."""
 LENT_MINUTES = 10
 """How long a voice can be fetched."""
-LENT_BYTES = 64 * 1024 * 1024
-"""Of all voices that lie here; the oldest go first."""
 PAGE, MEDIA = "/r/", "/m/"
 _CODE = re.compile(r"[A-Za-z0-9_-]*")
+_LENT = re.compile(r"[0-9a-f]{32}\.(ogg|mp3)")
 _KINDS = {
     ".png": "image/png",
     ".mp3": "audio/mpeg",
@@ -50,28 +50,53 @@ class Medium:
 
 @dataclass(frozen=True, slots=True)
 class Lent:
-    """A voice that lies here until then, for whoever was given its address."""
+    """A voice that can be fetched now, by whoever was given its address."""
 
     content: bytes = field(repr=False)
     mime: str
-    until: datetime
+
+
+class Lies(Protocol):
+    """A voice as the store keeps it."""
+
+    @property
+    def content(self) -> bytes: ...
+
+
+class Voices(Protocol):
+    """The store's part of it; see `bot.storage.lent`."""
+
+    async def lend(
+        self, name: str, channel: str, address: str, content: bytes, until: datetime
+    ) -> bool: ...
+
+    async def lend_beside(self, lies: str, name: str, content: bytes) -> None: ...
+
+    async def lent(self, name: str) -> Lies | None: ...
 
 
 class Links:
     """Makes the addresses, and knows its own again."""
 
     def __init__(
-        self, vault: Vault, base: str, folders: tuple[Path, ...], now: Callable[[], datetime]
+        self,
+        vault: Vault,
+        base: str,
+        folders: tuple[Path, ...],
+        now: Callable[[], datetime],
+        voices: Voices | None = None,
     ) -> None:
-        """`base` is where people reach us; `folders` hold the pictures and the audio clips."""
-        self._vault, self._base, self._now = vault, base, now
+        """`base` is where people reach us; `folders` hold the pictures and the audio clips.
+
+        Without `voices` none can be lent.
+        """
+        self._vault, self._base, self._now, self._voices = vault, base, now, voices
         self._media = {
             path.name: Medium(path, _KINDS[path.suffix])
             for folder in folders
             for path in sorted(folder.glob("*"))
             if path.suffix in _KINDS
         }
-        self._lent: OrderedDict[str, Lent] = OrderedDict()
 
     # --- a page of ours ------------------------------------------------------------------------
 
@@ -120,39 +145,36 @@ class Links:
 
     # --- voices --------------------------------------------------------------------------------
 
-    def lend(self, content: bytes, suffix: str) -> str:
-        """The address under which this can be fetched for some minutes; lent again, the same."""
-        now = self._now()
-        file = self._file(content, suffix)
-        until = now + timedelta(minutes=LENT_MINUTES)
-        self._lay(file, Lent(content, _KINDS[suffix], until))
-        return f"{self._base}{MEDIA}{file}"
+    async def lend(self, channel: str, address: str, content: bytes, suffix: str) -> str | None:
+        """The address under which her voice can be fetched for some minutes; again, the same.
 
-    def lay_beside(self, lent: Lent, file: str, content: bytes) -> None:
-        """The same voice in another kind, for as long as that one lies here."""
-        self._lay(file, Lent(content, _KINDS[Path(file).suffix], lent.until))
+        None where she has no case any more.
+        """
+        said = self._vault.mac("voice", channel, address, hashlib.sha256(content).hexdigest())
+        file = f"{said.hex()[:32]}{suffix}"
+        until = self._now() + timedelta(minutes=LENT_MINUTES)
+        if self._voices and await self._voices.lend(file, channel, address, content, until):
+            return f"{self._base}{MEDIA}{file}"
+        return None
 
-    def _lay(self, file: str, lent: Lent) -> None:
-        self._forget_old(self._now())
-        self._lent[file] = lent
-        self._lent.move_to_end(file)
-        while sum(len(each.content) for each in self._lent.values()) > LENT_BYTES:
-            self._lent.popitem(last=False)
-
-    def _file(self, content: bytes, suffix: str) -> str:
-        return f"{self._code(hashlib.sha256(content).hexdigest(), 0)}{suffix}"
-
-    def _forget_old(self, now: datetime) -> None:
-        for file in [file for file, each in self._lent.items() if each.until <= now]:
-            del self._lent[file]
+    async def lay_beside(self, lies: str, file: str, content: bytes) -> None:
+        """The same voice in another kind, for as long as that one can be fetched."""
+        if self._voices:
+            await self._voices.lend_beside(lies, file, content)
 
     # --- what an address gives -----------------------------------------------------------------
 
-    def find(self, file: str) -> Medium | Lent | None:
+    async def find(self, file: str) -> Medium | Lent | None:
         """The file or voice behind the last part of an address, while that is not too old."""
-        self._forget_old(self._now())
-        if (lent := self._lent.get(file)) is not None:
-            return lent
+        return self._medium_of(file) or await self._voice_of(file)
+
+    async def _voice_of(self, file: str) -> Lent | None:
+        if self._voices is None or _LENT.fullmatch(file) is None:
+            return None
+        lies = await self._voices.lent(file)
+        return None if lies is None else Lent(lies.content, _KINDS[Path(file).suffix])
+
+    def _medium_of(self, file: str) -> Medium | None:
         hours = range(self._hour() - MEDIA_HOURS, self._hour() + 1)
         for name, medium in self._media.items():
             if any(file == f"{self._code(name, hour)}{medium.path.suffix}" for hour in hours):

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from dialogs.model import Event, Language, Position
 
@@ -212,13 +212,30 @@ class Reply:
     body: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A platform's call whose signature was verified: of its content only what is needed."""
+
+    key: str  # the platform's own id of it: the same twice means the same thing
+    told: dict[str, Any] = field(repr=False)  # can be written as JSON
+    at: datetime  # when it reached us
+
+
 class Webhook(Protocol):
     """A channel whose platform calls us. `signature` is the header that signs a call."""
 
+    name: str
     signature: str
 
-    async def receive(self, body: bytes, signature: str) -> Reply:
-        """One call, as it came. Nothing is read of it before its signature is verified."""
+    def read(self, body: bytes, signature: str) -> Call | Reply:
+        """One call, as it came. Nothing is read of it before its signature is verified.
+
+        A reply where there is nothing to take: it is refused, or asks for nothing.
+        """
+        ...
+
+    async def take(self, call: Call) -> Reply:
+        """Do what it asks for, and say what is answered."""
         ...
 
 
@@ -241,6 +258,10 @@ class Throttled(SendError):
 
 class Unsent(SendError):
     """Nothing left this machine, or the platform did not take it: retry."""
+
+
+class Unreached(Unsent):
+    """Nothing left this machine: the platform knows nothing of it, and it is no attempt."""
 
 
 class Unknown(SendError):

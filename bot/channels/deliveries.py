@@ -1,17 +1,23 @@
-"""What a platform brings to our webhook, once each, however often it brings it.
+"""What a platform brings to our webhook: only what is needed of it, and once each.
 
-In memory: what must be kept once across a restart has its key in the store.
+However often it is brought: in memory. What must be kept once across a restart has its key in
+the store.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 SETTLE_SECONDS = 8.0
 """How long a platform waits for us at most; what is not settled by then it brings again."""
 REMEMBERED = 10_000
+
+Names = Mapping[str, Any]
+"""The names that are read of an object: with None a plain value, else the names of the object
+under it, or of each object in a list."""
 
 
 class Deliveries:
@@ -37,3 +43,17 @@ class Deliveries:
 def has_failed(settled: asyncio.Future[None]) -> bool:
     """Whether it ended without being kept."""
     return settled.done() and (settled.cancelled() or settled.exception() is not None)
+
+
+def needed(told: Mapping[str, Any], names: Names) -> dict[str, Any]:
+    """An object with these names alone. What is of another kind than it should be is left out."""
+    kept: dict[str, Any] = {}
+    for name, of in names.items():
+        match told.get(name):
+            case dict() as inner if of is not None:
+                kept[name] = needed(inner, of)
+            case list() as several if of is not None:
+                kept[name] = [needed(each, of) for each in several if isinstance(each, dict)]
+            case str() | int() | float() as plain if of is None:
+                kept[name] = plain
+    return kept

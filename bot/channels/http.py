@@ -5,8 +5,10 @@ Knows no platform. Nothing here is ever logged: addresses carry tokens, and bodi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 
@@ -146,3 +148,12 @@ def _form(fields: Mapping[str, str], files: Mapping[str, Upload]) -> aiohttp.For
     for name, upload in files.items():
         form.add_field(name, upload.content, filename=upload.filename, content_type=upload.mime)
     return form
+
+
+def read_object(body: bytes) -> dict[str, Any] | None:
+    """The JSON object in a body, or None where there is something else."""
+    try:
+        told = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict) else None

@@ -190,7 +190,8 @@ class Poller(Generic[T]):
 
     def _take(self, raw: object, sent_after: datetime | None, intake: Accepts[T]) -> None:
         update_id = raw.get("update_id") if isinstance(raw, dict) else None
-        if not isinstance(raw, dict) or type(update_id) is not int:
+        if not isinstance(raw, dict) or type(update_id) is not int or update_id < 1:
+            # Telegram counts from 1; below 0 an offset would let go of all that waits.
             self._failed("update_dropped")
             return
         if not self._ledger.admit(update_id, sent_after):

@@ -1,4 +1,4 @@
-"""Telegram: what comes in by long polling, one live window, and nothing left behind.
+"""Telegram: what comes in by polling or by its calls, one live window, nothing left behind.
 
 Two promises hold everywhere here. Nothing that came from her, no id and no token reaches a log
 or an exception; and whatever Telegram answers becomes one of the verdicts of `base`, in
@@ -23,7 +23,6 @@ from typing import Any, TypeVar
 from telegram import (
     Bot,
     CallbackQuery,
-    ChatMemberUpdated,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
     InputMediaPhoto,
@@ -31,7 +30,7 @@ from telegram import (
     Message,
     Update,
 )
-from telegram.constants import ChatMemberStatus, ChatType
+from telegram.constants import ChatType
 from telegram.error import (
     BadRequest,
     ChatMigrated,
@@ -59,13 +58,16 @@ from bot.channels.base import (
     Throttled,
     Unauthorised,
     Unknown,
+    Unreached,
     Unsent,
 )
 from bot.channels.chats import BATCH, Chats, Declined, Why
 from bot.channels.http import Answer, AnswerLost, Http, NothingLeft, TooLarge, Upload
 from bot.channels.pictures import MediaIds, Pictures
-from bot.channels.polling import LATE, Backoff, Poller, is_recent
-from bot.channels.updates import bare, file_of, medium_of, words_of
+from bot.channels.polling import LATE, SKEW, Poller, is_recent
+from bot.channels.telegram_hook import Order, Standing, TelegramHook
+from bot.channels.telegram_profile import Introduction, Profile
+from bot.channels.updates import Membership, bare, file_of, medium_of, membership_of, words_of
 from bot.channels.words import plain
 from bot.privacy.redact import EventLog
 from dialogs import payload
@@ -98,17 +100,6 @@ _MUTE = logging.Logger("telegram", logging.CRITICAL + 1)
 """Stands in for the library's logger, which writes every call with its text and its ids."""
 _log = EventLog("telegram")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What Telegram says about the line in one language, all in the cover's words."""
-
-    language: str  # two letters; empty: for everybody else, by default as the first one
-    name: str
-    short_description: str
-    description: str
-    commands: tuple[tuple[str, str], ...] = ()
 
 
 # --- transport ---------------------------------------------------------------------------
@@ -255,7 +246,7 @@ def verdict(error: Exception) -> SendError:
     said = str(error).lower() if isinstance(error, BadRequest | Conflict) else ""
     match error:
         case _NothingLeft():
-            return Unsent()
+            return Unreached()
         case _Flooded():
             return Throttled(error.seconds)
         case InvalidToken():
@@ -406,20 +397,66 @@ class _Edited:
     text: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """She shut the line out."""
+
+    address: Address
+    at: datetime
+
+
 class _HandingOver:
-    """Takes each update to its place in the intake."""
+    """Takes each update to its place in the intake. `order`: where they may come in any."""
 
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
+    def __init__(self, intake: Intake, order: Order | None = None) -> None:
+        self._intake, self._order = intake, order
 
-    def accept(self, incoming: Incoming | _Edited) -> asyncio.Future[None]:
-        if isinstance(incoming, Incoming):
-            return self._intake.accept(incoming)
-        return self._intake.edited(NAME, incoming.address, incoming.handle, incoming.text)
+    def accept(self, taken: _Taken) -> asyncio.Future[None]:
+        match taken:
+            case _Edited():
+                return self._intake.edited(NAME, taken.address, taken.handle, taken.text)
+            case _Left():  # to the second: what she began in the same minute goes, too
+                return self._intake.blocked(NAME, taken.address, taken.at + SKEW)
+        if self._order and self._order.is_overtaken(taken.address, int(taken.key)):
+            taken = replace(taken, overtaken=True)
+        return self._intake.accept(taken)
+
+
+_Taken = Incoming | _Edited | _Left
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAt:
+    """Where Telegram is to call us, and by what we know that it is Telegram."""
+
+    url: str
+    secret: str = field(repr=False)
+
+
+class _Webhooks:
+    """The calls of `TelegramHook`, each answered or turned into a verdict."""
+
+    def __init__(self, bot: Bot) -> None:
+        self._bot = bot
+
+    async def set(self, url: str, secret: str, connections: int) -> None:
+        await _ask(
+            self._bot.set_webhook(
+                url,
+                max_connections=connections,
+                allowed_updates=ASKED_FOR,
+                drop_pending_updates=False,
+                secret_token=secret,
+            )
+        )
+
+    async def standing(self) -> Standing:
+        info = await _ask(self._bot.get_webhook_info())
+        return Standing(info.url, info.pending_update_count, info.last_error_date)
 
 
 class TelegramChannel:
-    """One bot of Telegram's as a channel."""
+    """One bot of Telegram's as a channel. `hook` takes its calls, where it is to call us."""
 
     name = NAME
     limits = LIMITS
@@ -433,10 +470,11 @@ class TelegramChannel:
         profile: Sequence[Profile],
         now: Callable[[], datetime],
         random: Callable[[], float] = random.random,
+        webhook: WebhookAt | None = None,
     ) -> None:
         """`api` is the base address, such as https://api.telegram.org. `pictures` holds
         <name>.png, `cover.png` among them: it stands in for what is missing, and over what
-        Telegram no longer lets us delete.
+        Telegram no longer lets us delete. Without a `webhook` Telegram is asked for updates.
         """
         self.events: Counter[str] = Counter()
         self._http = Http()
@@ -452,12 +490,17 @@ class TelegramChannel:
         self._chats = Chats(_Calls(self._bot), covered)
         self._profile, self._now, self._random = profile, now, random
         self._aside: set[asyncio.Task[None]] = set()
-        self._poller: Poller[Incoming | _Edited] | None = None
+        self._poller: Poller[_Taken] | None = None
+        self.hook: TelegramHook[_Taken] | None = None
+        if webhook is not None:
+            told = webhook.url, webhook.secret, _Webhooks(self._bot)
+            self.hook = TelegramHook(self.name, *told, self._read, now, random, self.events)
 
     @property
     def reached(self) -> bool:
-        """Whether Telegram answers when we ask for updates."""
-        return self._poller is None or self._poller.reached
+        """Whether what she writes comes to us, as far as Telegram tells."""
+        receives = self.hook or self._poller
+        return receives is None or receives.reached
 
     async def run(self, intake: Intake) -> None:
         """Receive until cancelled. Raises `Unauthorised` when the token is not accepted.
@@ -465,16 +508,21 @@ class TelegramChannel:
         A group or channel is left at once.
         """
         await self._open_line()
-        introduction = asyncio.create_task(self._introduce())
-        read = partial(self._read, intake)
-        self._poller = Poller(
-            self.name, partial(updates_for, self._bot), read, self._now, self._random, self.events
+        introduction = Introduction(self._bot, _ask, self._profile)
+        introducing = asyncio.create_task(
+            introduction.make(self._random, lambda: self._note("send_refused"))
         )
         try:
-            await self._poller.run(_HandingOver(intake))
+            if self.hook is not None:
+                await self.hook.run(_HandingOver(intake, Order(self._now)))
+            else:
+                fetch = partial(updates_for, self._bot)
+                told = self._read, self._now, self._random, self.events
+                self._poller = Poller(self.name, fetch, *told)
+                await self._poller.run(_HandingOver(intake))
         finally:
-            introduction.cancel()
-            await asyncio.gather(introduction, return_exceptions=True)
+            introducing.cancel()
+            await asyncio.gather(introducing, return_exceptions=True)
 
     async def show(self, address: Address, message: Outgoing, window: Handle | None) -> Handle:
         """Show a message; a window is a picture with its text, edited in place."""
@@ -521,8 +569,10 @@ class TelegramChannel:
 
     # --- in
 
-    def _read(self, intake: Intake, raw: dict[str, Any], prompt: bool) -> Incoming | _Edited | None:
+    def _read(self, raw: dict[str, Any], prompt: bool) -> _Taken | None:
         """One raw update as something for the conversation, or None when it is not for it."""
+        if "my_chat_member" in raw:
+            return self._membership(membership_of(raw["my_chat_member"]))
         update = Update.de_json(bare(raw))
         if update.callback_query:
             self._beside(_ask(self._bot.answer_callback_query(update.callback_query.id)))
@@ -530,13 +580,9 @@ class TelegramChannel:
         if chat is None:
             return None
         if chat.type != ChatType.PRIVATE:
-            self._leave(chat.id, update.my_chat_member)
+            self._leave(chat.id)
             return None
         key, address = str(update.update_id), str(chat.id)
-        if member := update.my_chat_member:
-            if member.new_chat_member.status == ChatMemberStatus.BANNED:
-                intake.blocked(self.name, address)
-            return None
         if query := update.callback_query:
             handle = str(query.message.message_id) if query.message else None
             return Incoming(self.name, address, self._tapped(query, prompt), key, window=handle)
@@ -572,7 +618,7 @@ class TelegramChannel:
                 self._files + place, most=MAX_MEDIUM, connect=CONNECT_SECONDS, read=FETCH_SECONDS
             )
         except NothingLeft:
-            failure: SendError = Unsent()
+            failure: SendError = Unreached()
         except AnswerLost:
             failure = Unknown()
         except TooLarge:
@@ -589,11 +635,17 @@ class TelegramChannel:
         fresh = prompt and is_recent(shown, self._now(), payload.FRESH)
         return Tapped(payload.unpack(query.data or ""), fresh)
 
-    def _leave(self, chat: int, member: ChatMemberUpdated | None) -> None:
-        gone = (ChatMemberStatus.LEFT, ChatMemberStatus.BANNED)
-        if member is None or member.new_chat_member.status not in gone:
-            self._note("group_left")
-            self._beside(_ask(self._bot.leave_chat(chat)))
+    def _membership(self, told: Membership) -> _Left | None:
+        if told.private:
+            return _Left(str(told.chat), told.at) if told.gone else None
+        if not told.gone:
+            self._leave(told.chat)
+        return None
+
+    def _leave(self, chat: int) -> None:
+        """The line answers only one person alone."""
+        self._note("group_left")
+        self._beside(_ask(self._bot.leave_chat(chat)))
 
     # --- aside
 
@@ -610,10 +662,10 @@ class TelegramChannel:
     # --- at the start
 
     async def _open_line(self) -> None:
-        for call in (
-            self._bot.get_me,
-            partial(self._bot.delete_webhook, drop_pending_updates=False),
-        ):
+        calls: list[Callable[[], Coroutine[Any, Any, object]]] = [self._bot.get_me]
+        if self.hook is None:
+            calls.append(partial(self._bot.delete_webhook, drop_pending_updates=False))
+        for call in calls:
             try:
                 await _ask(call())
             except Unauthorised:
@@ -622,55 +674,6 @@ class TelegramChannel:
                 raise
             except SendError:
                 self._note("poll_failed")
-
-    async def _introduce(self) -> None:
-        """Set name, descriptions and commands where they differ, as late as Telegram wants."""
-        backoff = Backoff(self._random, first=5, most=3600)
-        profiles = list(self._profile)
-        if profiles and all(each.language for each in profiles):
-            profiles.insert(0, replace(profiles[0], language=""))
-        steps = [partial(step, each) for each in profiles for step in self._steps()]
-        while steps:
-            pause, later = 0.0, []
-            for step in steps:
-                try:
-                    await _ask(step())
-                except Throttled as throttled:
-                    pause = max(pause, throttled.seconds)
-                    later.append(step)
-                except (Refused, Unauthorised):
-                    self._note("send_refused")
-                except SendError:
-                    later.append(step)
-            steps = later
-            if steps:
-                await asyncio.sleep(max(pause, backoff.next()))
-
-    def _steps(self) -> Sequence[Callable[[Profile], Coroutine[Any, Any, None]]]:
-        return self._name_it, self._describe, self._describe_shortly, self._offer_commands
-
-    # Telegram counts how often a profile is set, so it is compared first.
-
-    async def _name_it(self, profile: Profile) -> None:
-        language = profile.language or None
-        if (await self._bot.get_my_name(language)).name != profile.name:
-            await self._bot.set_my_name(profile.name, language)
-
-    async def _describe(self, profile: Profile) -> None:
-        language = profile.language or None
-        if (await self._bot.get_my_description(language)).description != profile.description:
-            await self._bot.set_my_description(profile.description, language)
-
-    async def _describe_shortly(self, profile: Profile) -> None:
-        language, text = profile.language or None, profile.short_description
-        if (await self._bot.get_my_short_description(language)).short_description != text:
-            await self._bot.set_my_short_description(text, language)
-
-    async def _offer_commands(self, profile: Profile) -> None:
-        language = profile.language or None
-        offered = await self._bot.get_my_commands(language_code=language)
-        if tuple((each.command, each.description) for each in offered) != profile.commands:
-            await self._bot.set_my_commands(profile.commands, language_code=language)
 
 
 async def _ask(call: Coroutine[Any, Any, T]) -> T:

@@ -7,9 +7,12 @@ medium is never parsed, and none of them can keep her words from being understoo
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from bot.channels.base import MAX_MEDIUM
+from bot.channels.deliveries import Names
 from bot.channels.words import is_code, plain
 from dialogs.model import Event, MediaKind, Started, Typed
 
@@ -28,6 +31,40 @@ _OTHER = {
     "animation", "checklist", "dice", "document", "game", "invoice", "live_photo", "paid_media",
     "passport_data", "poll", "sticker", "story", "successful_payment", "video", "video_note",
 }  # fmt: skip
+_CHAT: Names = {"id": None, "type": None}
+_FILE: Names = dict.fromkeys(("file_id", "file_size", "width", "height"))
+_MESSAGE: Names = {
+    **{name: {} for name in (*_KINDS, *_OTHER)},  # that it is one, and nothing of it
+    **dict.fromkeys(("photo", "voice", "audio"), _FILE),
+    **dict.fromkeys(_READ),
+    "chat": _CHAT,
+}
+NEEDED: Names = {
+    "update_id": None,
+    "message": _MESSAGE,
+    "edited_message": _MESSAGE,
+    "callback_query": {"id": None, "data": None, "message": _MESSAGE},
+    "my_chat_member": {"chat": _CHAT, "date": None, "new_chat_member": {"status": None}},
+}
+"""All that is ever read of an update, and that another process may be handed."""
+_GONE = {"left", "kicked"}
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """What became of the bot in a chat: a woman shut it out, or somebody put it into a group."""
+
+    chat: int
+    private: bool
+    gone: bool
+    at: datetime
+
+
+def membership_of(told: dict[str, Any]) -> Membership:
+    """Raises what a wrong one raises."""
+    chat, status = told["chat"], told["new_chat_member"]["status"]
+    at = datetime.fromtimestamp(told["date"], UTC)
+    return Membership(int(chat["id"]), chat["type"] == "private", status in _GONE, at)
 
 
 def bare(part: dict[str, Any]) -> dict[str, Any]:
@@ -37,8 +74,12 @@ def bare(part: dict[str, Any]) -> dict[str, Any]:
     """
     kept = {key: bare(each) if key in _NESTED and each else each for key, each in part.items()}
     if "chat" not in kept or "message_id" not in kept:
+        if isinstance(query := kept.get("callback_query"), dict):
+            query |= {"from": None, "chat_instance": ""}  # the library wants them to be there
         return kept
     kept = {key: each for key, each in kept.items() if key in _READ}
+    if type(kept["message_id"]) is not int or type(kept["chat"]["id"]) is not int:
+        raise TypeError  # nobody has such an id: it could be neither answered nor sealed
     for key in {"date", "edit_date"} & {"date", *kept}:
         told = kept.get(key)
         if not (type(told) is int and 0 <= told < 2**32):

@@ -28,6 +28,7 @@ from viberbot.api.viber_requests import ViberConversationStartedRequest, ViberMe
 from bot import media
 from bot.channels.base import (
     Address,
+    Call,
     Fetch,
     Handle,
     Incoming,
@@ -41,11 +42,12 @@ from bot.channels.base import (
     Unknown,
 )
 from bot.channels.chats import lane_of
-from bot.channels.deliveries import Deliveries, has_failed
+from bot.channels.deliveries import Deliveries, Names, has_failed, needed
+from bot.channels.http import read_object
 from bot.channels.keyboard import LABEL, keyboard
 from bot.channels.pace import Lane
 from bot.channels.polling import LATE, MISSES, Backoff, is_recent
-from bot.channels.viber_api import Notes, ViberApi, encoded, read_object
+from bot.channels.viber_api import Notes, ViberApi, encoded
 from bot.channels.words import is_code, plain
 from bot.links import Links
 from bot.privacy.redact import EventLog
@@ -99,6 +101,17 @@ _KINDS = {
     MessageType.LOCATION: MediaKind.LOCATION,
 }
 _READ = ("type", "text", "media", "tracking_data")
+_ASK_FOR_SOMETHING = (
+    EventType.MESSAGE, EventType.CONVERSATION_STARTED, EventType.UNSUBSCRIBED, EventType.FAILED,
+)  # fmt: skip
+_NEEDED: Names = {
+    **dict.fromkeys(("event", "timestamp", "message_token", "silent", "subscribed", "context")),
+    "user_id": None,
+    "user": {"id": None},
+    "sender": {"id": None},
+    "message": dict.fromkeys(_READ),
+}
+"""All that is ever read of a callback, and that another process may be handed."""
 
 T = TypeVar("T")
 
@@ -173,9 +186,8 @@ class ViberChannel:
     async def show(self, address: Address, message: Outgoing, window: Handle | None) -> Handle:
         """Send a message below all others; the answer to her arrival goes with that callback."""
         if message.voice is not None:
-            return await self._api.send(
-                address, await self._voice(message, message.voice), Lane.CASE
-            )
+            voice = await self._voice(address, message, message.voice)
+            return await self._api.send(address, voice, Lane.CASE)
         fields = self.fields(message)
         welcome = self._arriving.get(address)
         if message.cover and welcome is not None and not welcome.body.done():
@@ -240,7 +252,7 @@ class ViberChannel:
                 return {**fields, "sender": self._sender(message)}
         return None
 
-    async def _voice(self, message: Outgoing, voice: bytes) -> dict[str, Any]:
+    async def _voice(self, address: Address, message: Outgoing, voice: bytes) -> dict[str, Any]:
         """A file with the keyboard: one message, so that it rings once. Raises `Refused`.
 
         Viber fetches it from us within minutes, and keeps it; ours is then gone.
@@ -249,8 +261,11 @@ class ViberChannel:
             sound = await media.as_mp3(voice)
         except (media.Unusable, media.NoTools):
             raise Refused from None
+        lent = await self._links.lend(self.name, address, sound, ".mp3")
+        if lent is None:
+            raise Refused
         sent = FileMessage(
-            media=self._links.lend(sound, ".mp3"),
+            media=lent,
             size=len(sound),
             file_name=VOICE_NAME,
             keyboard=keyboard(message, None),
@@ -287,20 +302,34 @@ class ViberChannel:
 
     # --- in ------------------------------------------------------------------------------------
 
-    async def receive(self, body: bytes, signature: str) -> Reply:
-        """One callback: verified, read, settled, and only then acknowledged."""
+    def read(self, body: bytes, signature: str) -> Call | Reply:
+        """One callback: verified, and only what is needed of it. Most of them ask for nothing."""
         if not self._is_signed(body, signature):
             return self._refuse(403)
         if len(body) > MAX_CALLBACK:
             return self._refuse(413)
         told = read_object(body)
-        if told is None:
+        if told is None or "event" not in told:
             return self._refuse(400)
+        match told["event"]:
+            case EventType.WEBHOOK | EventType.SUBSCRIBED | EventType.DELIVERED | EventType.SEEN:
+                return Reply(200)
+            case event if event not in _ASK_FOR_SOMETHING:
+                self._notes.note("unknown_event")
+                return Reply(200)
+        try:
+            key = f"{told['event']} {_token(told['message_token'])}"
+        except (LookupError, TypeError):
+            return self._refuse(400)
+        return Call(key, needed(told, _NEEDED), self._now())
+
+    async def take(self, call: Call) -> Reply:
+        """Read, settle, and only then acknowledge."""
         intake = self._intake
         if intake is None:
             return Reply(503)
         try:
-            return await self._take(intake, told)
+            return await self._take(intake, call.told)
         except (LookupError, ValueError, TypeError, AttributeError):
             return self._refuse(400)
 
@@ -316,13 +345,8 @@ class ViberChannel:
                 return await self._welcome(intake, told)
             case EventType.UNSUBSCRIBED:
                 return await self._leave(intake, told)
-            case EventType.FAILED:
-                return await self._fail(intake, told)
-            case EventType.WEBHOOK | EventType.SUBSCRIBED | EventType.DELIVERED | EventType.SEEN:
-                pass
             case _:
-                self._notes.note("unknown_event")
-        return Reply(200)
+                return await self._fail(intake, told)
 
     async def _settle(self, intake: Intake, incoming: Incoming) -> Reply:
         kept = await self._deliveries.once(incoming.key, lambda: intake.accept(incoming))
@@ -446,7 +470,9 @@ class ViberChannel:
         return Tapped(None) if request.silent is True else Typed(words, prompt)
 
     def _refuse(self, status: int) -> Reply:
-        self._notes.seldom("update_dropped")  # whoever calls us must not fill the log
+        self._notes.seldom(
+            "call_refused" if status == 403 else "update_dropped"
+        )  # whoever calls us must not fill the log
         return Reply(status)
 
 

@@ -25,9 +25,10 @@ from bot.channels.base import (
     Unauthorised,
     Unknown,
     Unpaid,
+    Unreached,
     Unsent,
 )
-from bot.channels.http import Answer, AnswerLost, Http, NothingLeft, TooLarge
+from bot.channels.http import Answer, AnswerLost, Http, NothingLeft, TooLarge, read_object
 from bot.channels.pace import Gate, Lane, Rates
 from bot.privacy.redact import EventLog
 
@@ -94,15 +95,6 @@ def verdict(answer: Answer) -> SendError | None:
     return Throttled(TOO_MANY_SECONDS) if kind is Throttled else kind()
 
 
-def read_object(body: bytes) -> dict[str, Any] | None:
-    """The JSON object in a body, or None where there is something else."""
-    try:
-        told = json.loads(body.decode())
-    except (ValueError, RecursionError):
-        return None
-    return told if isinstance(told, dict) else None
-
-
 def _seconds(told: str | None) -> float:
     try:
         return min(max(1.0, float(told or "")), 86400.0)
@@ -140,6 +132,8 @@ class Notes:
         if now - self._logged.get(code, -SELDOM_SECONDS) >= SELDOM_SECONDS:
             self._logged[code] = now
             self._log.event(code)
+        else:
+            self._log.count(code)
 
     def alarm(self, code: str) -> None:
         """Somebody must do something about it."""
@@ -220,7 +214,7 @@ class ViberApi:
                 url, most=MAX_MEDIUM, connect=CONNECT_SECONDS, read=FETCH_SECONDS
             )
         except NothingLeft:
-            failure: SendError = Unsent()
+            failure: SendError = Unreached()
         except AnswerLost:
             failure = Unknown()
         except TooLarge:
@@ -243,7 +237,7 @@ class ViberApi:
                 read=READ_SECONDS,
             )
         except NothingLeft:
-            failure: SendError = Unsent()
+            failure: SendError = Unreached()
         except AnswerLost:
             failure = Unknown()
         else:

@@ -291,24 +291,35 @@ class Chat:
         window: Outgoing,
         own: str,
     ) -> Response:
-        messages = [self._case_message(message) for message in answer.messages]
+        told = list(answer.messages)
         if window.in_case and not window.cover and form.get("live") != "1":
             read = forms.number(form.get("seen")) or 0
-            unread = await self._unread(address, read)
-            messages += [self._case_message(message) for message in unread]
+            told += await self._unread(address, read)
+        messages = [
+            view.case_message(message, voice)
+            for message in told
+            if (voice := await self._sources(address, message)) is not None
+        ]
         if own:
             messages.append(view.own_message(own, window.language))
         return self._page(window, by_script=forms.by_script(request), messages=messages)
 
-    def _case_message(self, message: Outgoing) -> view.MessageView:
-        return view.case_message(message, self._sources(message))
+    async def _sources(self, address: str, message: Outgoing) -> tuple[view.Source, ...] | None:
+        """Where her page fetches a voice, in the two kinds of which each browser plays one.
 
-    def _sources(self, message: Outgoing) -> tuple[view.Source, ...]:
-        """Where her page fetches a voice, in the two kinds of which each browser plays one."""
+        None while it can be fetched nowhere: then its message stays unread.
+        """
         if message.voice is None:
             return ()
-        lent = urlsplit(self._parts.links.lend(message.voice, ".ogg")).path
-        return view.Source(lent, OGG), view.Source(f"{lent.removesuffix('.ogg')}.mp3", MP3)
+        lend = self._parts.links.lend(NAME, address, message.voice, ".ogg")
+        try:
+            lent = await asyncio.shield(lend)  # a query is never cut off
+        except Exception:  # the screen itself must come
+            return None
+        if lent is None:
+            return None
+        path = urlsplit(lent).path
+        return view.Source(path, OGG), view.Source(f"{path.removesuffix('.ogg')}.mp3", MP3)
 
     async def _unread(self, address: str, read: int) -> list[Outgoing]:
         try:
@@ -422,22 +433,24 @@ class Chat:
                     continue
                 if signal is None:
                     return
-                yield self._as_event(signal)
+                yield await self._as_event(address, signal)
 
-    def _as_event(self, signal: Signal) -> str:
+    async def _as_event(self, address: str, signal: Signal) -> str:
         match signal:
             case Wipe(handles=handles):
                 kind = "wipe"
                 data: dict[str, object] = {"all": WINDOW in handles, "n": list(handles)}
             case Correction(message=message):
-                kind, data = "correct", _message_data(message, self._sources(message))
+                voice = await self._sources(address, message)
+                kind, data = "correct", _message_data(message, voice or ())
             case Outgoing(cover=True):
                 kind, data = "cover", {}
             case Outgoing(window=True) as window:
                 screen = self._page(window, by_script=True)
                 kind, data = "window", {"html": bytes(screen.body).decode()}
             case Outgoing() as message:
-                return _message_event(message, self._sources(message))
+                voice = await self._sources(address, message)
+                return "" if voice is None else _message_event(message, voice)
             case _:
                 return ""
         return f"event: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"

@@ -10,6 +10,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from bot import media
+from bot.channels.base import Call
 from bot.links import MEDIA, Lent, Links
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ _NOT_KEPT = {**_KEPT, "Cache-Control": "no-store"}
 
 
 def platform_routes(parts: WebParts) -> list[BaseRoute]:
-    """`/viber/webhook` where Viber is configured, and our media."""
+    """Each platform's webhook where it is to call us, and our media."""
 
     music = Music(parts.links)
 
     async def medium(request: Request) -> Response:
         file: str = request.path_params["file"]
-        found = parts.links.find(file)
+        found = await parts.links.find(file)
         if isinstance(found, Lent):
             return Response(found.content, media_type=found.mime, headers=_NOT_KEPT)
         if found is None:
@@ -52,28 +53,30 @@ class Music:
 
     async def of(self, file: str) -> bytes | None:
         """The MP3 of this name, or None where there is no such voice."""
+        if not file.endswith(".mp3"):
+            return None
         if file not in self._making:
-            voice = self._links.find(f"{file.removesuffix('.mp3')}.ogg")
-            if not file.endswith(".mp3") or not isinstance(voice, Lent):
-                return None
-            self._making[file] = asyncio.create_task(self._made(file, voice))
+            self._making[file] = asyncio.create_task(self._made(file))
+            self._making[file].add_done_callback(lambda _: self._making.pop(file))
         return await asyncio.shield(self._making[file])
 
-    async def _made(self, file: str, voice: Lent) -> bytes | None:
+    async def _made(self, file: str) -> bytes | None:
+        lies = f"{file.removesuffix('.mp3')}.ogg"
+        voice = await self._links.find(lies)
+        if not isinstance(voice, Lent):
+            return None
         try:
             made = await media.as_mp3(voice.content)
         except (media.Unusable, media.NoTools):
             return None
-        else:
-            self._links.lay_beside(voice, file, made)
-            return made
-        finally:
-            del self._making[file]
+        await self._links.lay_beside(lies, file, made)
+        return made
 
 
 def _webhook(name: str, hook: Webhook) -> Route:
     async def receive(request: Request) -> Response:
-        reply = await hook.receive(await request.body(), request.headers.get(hook.signature, ""))
+        read = hook.read(await request.body(), request.headers.get(hook.signature, ""))
+        reply = await hook.take(read) if isinstance(read, Call) else read
         kind = "application/json" if reply.body else None
         return Response(reply.body, reply.status, media_type=kind)
 

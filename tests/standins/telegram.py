@@ -19,6 +19,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.standins.member import Member
+from tests.standins.telegram_hook import Caller
 from tests.standins.woman import Woman
 
 TOKEN = "4839201:AAE-stand-in_token_that-must_never-be-logged"
@@ -61,14 +62,15 @@ class Call:
 class Fault:
     """Something that goes wrong with one request. `method` None: with whichever comes next.
 
-    kind: html (with `status`), drop_before (not acted), drop_after (acted, no answer),
-    drip (acted, the answer comes a byte a second), refuse (with `error`).
+    kind: html (with `status`), raw (200, with `body`), drop_before (not acted), drop_after (acted,
+    no answer), drip (acted, the answer comes a byte a second), refuse (with `error`).
     """
 
     kind: str
     method: str | None = None
     status: int = 502
     error: ApiError | None = None
+    body: bytes = b""
 
 
 @dataclass(slots=True)
@@ -140,6 +142,7 @@ class TelegramStandIn:
         self.downloads: list[str] = []
         self.profile: dict[tuple[str, str], Any] = {}
         self.webhook = ""
+        self.caller: Caller | None = None
         self.updates: list[Any] = []
         self.left: list[int] = []
         self._beside: dict[str, TelegramStandIn] = {}
@@ -163,7 +166,13 @@ class TelegramStandIn:
         self.api = f"http://127.0.0.1:{port}"
 
     async def stop(self) -> None:
-        """Close the port; `start` opens the same one again, with everything still there."""
+        """Close the port; `start` opens the same one again, with everything still there.
+
+        But for a webhook: that is called no more until it is set anew.
+        """
+        if self.caller is not None:
+            await self.caller.close()
+            self.caller = None
         if self._runner:
             await self._runner.cleanup()
             self._runner = None
@@ -225,6 +234,8 @@ class TelegramStandIn:
     def push_raw(self, update: Any) -> None:
         self.updates.append(update)
         self._arrived.set()
+        if self.caller is not None:
+            self.caller.wake()
 
     def skip_ids(self, to: int) -> None:
         """A quiet week: the next update gets this id."""
@@ -335,6 +346,8 @@ class TelegramStandIn:
             return web.Response(
                 status=fault.status, text="<html>502 Bad Gateway</html>", content_type="text/html"
             )
+        if fault and fault.kind == "raw":
+            return web.Response(body=fault.body, content_type="application/json")
         if fault and fault.kind == "drop_before":
             _drop(request)
         call.answer = answer = await self._answer(request.match_info["token"], call, fault)
@@ -390,6 +403,9 @@ class TelegramStandIn:
         return self.updates[:limit]
 
     def _confirm(self, offset: int) -> None:
+        if offset < 0:  # so many from the end; "all previous updates will be forgotten"
+            self.updates = self.updates[offset:]
+            return
         ids = [u["update_id"] for u in self.updates if _has_id(u)]
         if ids and offset > max(ids) + 10 and offset > self._next_update:
             return  # an offset from before a quiet week confirms nothing
@@ -412,27 +428,53 @@ class TelegramStandIn:
                     "make sure that only one bot instance is running",
                 )
 
-    def _do_set_webhook(self, params: Json, _: Any) -> bool:
-        self.webhook = params.get("url", "")
+    async def _do_set_webhook(self, params: Json, _: Any) -> bool:
+        url, secret = params.get("url", ""), params.get("secret_token")
+        if url and not url.startswith(("https://", "http://127.0.0.1:")):
+            raise bad("bad webhook: An HTTPS URL must be provided for webhook")
+        if secret is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", secret):
+            raise bad("secret token contains unallowed characters")
+        await self._unhook(params)
+        if params.get("allowed_updates") is not None:
+            self._allowed = list(params["allowed_updates"]) or None
+        self.webhook = url
+        if url.startswith("http://127.0.0.1:"):
+            self.caller = Caller(self, url, secret, params.get("max_connections", 40))
         return True
 
-    def _do_delete_webhook(self, params: Json, _: Any) -> bool:
+    async def _do_delete_webhook(self, params: Json, _: Any) -> bool:
+        await self._unhook(params)
+        return True
+
+    async def _unhook(self, params: Json) -> None:
         self.webhook = ""
+        if self.caller is not None:
+            await self.caller.close()
+            self.caller = None
         if params.get("drop_pending_updates"):
             self.updates.clear()
-        return True
 
     def _do_get_webhook_info(self, params: Json, _: Any) -> Json:
-        return {
+        told: Json = {
             "url": self.webhook, "has_custom_certificate": False,
             "pending_update_count": len(self.updates),
         }  # fmt: skip
+        if self.caller is not None:
+            told |= {"max_connections": self.caller.connections}
+            if self._allowed is not None:
+                told |= {"allowed_updates": self._allowed}
+            if self.caller.failed_at is not None:
+                told |= {
+                    "last_error_date": int(self.caller.failed_at.timestamp()),
+                    "last_error_message": self.caller.failure,
+                }
+        return told
 
     def _do_get_me(self, params: Json, _: Any) -> Json:
         return self.bot_user() | {"can_join_groups": True}
 
     def _do_answer_callback_query(self, params: Json, _: Any) -> bool:
-        asked = self._queries.get(params["callback_query_id"])
+        asked = self._queries.get(params.get("callback_query_id", ""))
         if asked is None or time.monotonic() - asked > ANSWERABLE_SECONDS:
             raise bad("query is too old and response timeout expired or query ID is invalid")
         return True
@@ -638,7 +680,10 @@ class TelegramStandIn:
     # --- chats, files, limits
 
     def _chat(self, params: Json) -> Chat:
-        chat = self.chats.get(int(params["chat_id"]))
+        try:
+            chat = self.chats.get(int(params["chat_id"]))
+        except (KeyError, ValueError, TypeError, OverflowError):
+            raise bad("chat_id is empty") from None
         if chat is None:
             raise bad("chat not found")
         if chat.moved_to is not None:
