@@ -27,7 +27,7 @@ LATER = timedelta(minutes=15)
 """Between the rounds that follow, for as long as nobody has claimed it."""
 OWNER_AGAIN = timedelta(minutes=8)
 OWNER_ROUNDS = 3
-"""How often unread words ring for the consultant who has the case."""
+"""How often unread words, or what did not go through, ring for the consultant who has the case."""
 UNREACHED = timedelta(seconds=20)
 """Until the next of the first rounds, where nobody can have heard this one."""
 
@@ -148,12 +148,13 @@ class Bell:
         self._changes.notify()
 
     async def _ring_owner(self, case: Case, roster: _Roster) -> None:
-        """Her words are unread, or the case was handed over: its consultant hears of it.
+        """Her words are unread, something did not go through to her, or the case was handed over:
+        its consultant hears of it.
 
         Off duty she hears it once, and again when her duty begins.
         """
         owner, passed = case.claimed_by, case.passed_at is not None
-        if owner is None or (case.unread == 0 and not passed):
+        if owner is None or not (case.unread or passed or went_wrong(case)):
             await self._store.rung(case, 0, None)
             return
         await self._rings(case, frozenset({owner}), roster)
@@ -220,7 +221,14 @@ def _by_day(now: datetime) -> datetime:
 
 
 def _is_read(case: Case) -> bool:
-    return case.state is CaseState.CLAIMED and case.unread == 0 and case.passed_at is None
+    stands = case.unread or case.passed_at is not None or went_wrong(case)
+    return case.state is CaseState.CLAIMED and not stands
+
+
+def went_wrong(case: Case) -> bool:
+    """Whether something did not go through to her, and the consultant has not looked since."""
+    rings = case.bell_at is not None or case.bell_round > 0
+    return rings and bool(case.undecided or case.unmended)
 
 
 def answers(member: StaffMember) -> bool:

@@ -12,13 +12,13 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
-from bot.channels.base import Gone, Refused, Throttled, Unauthorised, Unsent
+from bot.channels.base import Gone, Refused, SendError, Throttled, Unauthorised, Unknown, Unsent
 from bot.channels.chats import Declined, Why
 from bot.desk.bells import Bells
 from bot.desk.service import (
@@ -75,6 +75,12 @@ LOOK_SECONDS = 60.0
 AGAIN_SECONDS = 5.0
 REFUSED_SECONDS = 60.0
 FINISH_SECONDS = 2.0
+BEGUN = b"begun"
+"""Instead of what a line says: it was about to be sent, and may stand there already."""
+PRESSED = "pressed:"
+"""What an entry begins with that is no line, but a press that was acted on."""
+REPEATED = b"repeated:"
+"""Before what a line says: it may stand there twice, and says so."""
 
 REFUSALS: Mapping[type[Exception], TextId] = {
     CannotBeUndone: "bell.refused.lasting",
@@ -214,6 +220,8 @@ class Forum:
         for wanted in await self._wanted(case, there):
             await self._put(topic, wanted, there.pop((wanted.entry, wanted.part), None))
         for line in there.values():
+            if line.entry.startswith(PRESSED):
+                continue
             if line.line is not None:
                 with contextlib.suppress(Declined):
                     await self._bot.remove(topic.chat, line.line)
@@ -248,6 +256,10 @@ class Forum:
 
     async def _put(self, topic: Topic, wanted: Wanted, old: TopicLine | None) -> None:
         shown = self._vault.mac("forum", wanted.text, json.dumps(wanted.buttons))
+        new = TopicLine(wanted.entry, wanted.part, None, wanted.answers)
+        if old is not None and _may_stand_twice(old):
+            wanted = replace(wanted, text=self._say("bell.repeated", words=wanted.text))
+            new, shown = replace(new, shown=BEGUN), REPEATED + shown
         line = old.line if old is not None else None
         if old is not None and line is not None:
             if old.shown == shown:
@@ -260,14 +272,24 @@ class Forum:
                 elif refusal.why is not Why.SAME:
                     raise
         if line is None:
-            try:
-                line = await self._post(topic, wanted, wanted.text)
-            except Declined:  # what Telegram does not take must not hold up what follows
-                line = await self._post(topic, wanted, self._say("bell.unshown"))
-        new = TopicLine(wanted.entry, wanted.part, line, wanted.answers, shown)
-        await self._store.save_line(topic.case_id, new)
+            line = await self._post(topic, wanted, new)
+        await self._store.save_line(topic.case_id, replace(new, line=line, shown=shown))
 
-    async def _post(self, topic: Topic, wanted: Wanted, text: str) -> int:
+    async def _post(self, topic: Topic, wanted: Wanted, before: TopicLine) -> int:
+        """Send it; whoever is killed here, or gets no answer, knows the next time that he did."""
+        await self._store.save_line(topic.case_id, replace(before, shown=BEGUN))
+        try:
+            try:
+                return await self._send(topic, wanted, wanted.text)
+            except Declined:  # what Telegram does not take must not hold up what follows
+                return await self._send(topic, wanted, self._say("bell.unshown"))
+        except Unknown:
+            raise
+        except SendError:  # it surely does not stand there
+            await self._store.save_line(topic.case_id, before)
+            raise
+
+    async def _send(self, topic: Topic, wanted: Wanted, text: str) -> int:
         return await self._bot.say(
             topic.chat,
             text,
@@ -409,12 +431,29 @@ class Forum:
             return None
         else:
             message = await self._desk.reply(me, topic.case_id, words, key)
-        entry = f"m:{message.id}"
-        if entry not in {line.entry for line in await self._store.topic_lines(topic.case_id)}:
-            line = TopicLine(entry, 0, None, answers=update.message)
-            await self._store.save_line(topic.case_id, line)
+        await self._belongs(topic, f"m:{message.id}", update.message)
         await self._desk.looked(me, topic.case_id)
         return None
+
+    async def _belongs(self, topic: Topic, entry: str, answers: int | None) -> None:
+        """What becomes of it is said below what she wrote.
+
+        Where it was kept by a process that was killed then, it stands there as if it came from
+        the web desk: that goes.
+        """
+        lines = await self._store.topic_lines(topic.case_id)
+        known = [line for line in lines if line.entry == entry]
+        if any(line.answers is not None for line in known):
+            return
+        shown = BEGUN if any(_may_stand_twice(line) for line in known) else None
+        for line in known:
+            if line.line is not None:
+                try:
+                    await self._bot.remove(topic.chat, line.line)
+                except SendError:
+                    shown = BEGUN
+            await self._store.drop_line(topic.case_id, line)
+        await self._store.save_line(topic.case_id, TopicLine(entry, 0, None, answers, shown))
 
     async def _edited(self, me: StaffMember, topic: Topic, update: DeskUpdate) -> TextId | None:
         """An answer that she edits is corrected for the woman; it never turns into a note."""
@@ -443,13 +482,25 @@ class Forum:
             await self._desk.close(me, case_id)
         elif verb == "close_no" and update.message is not None:
             self._bot.beside(self._bot.remove(update.chat, update.message))
-        elif verb == "resend":
+        elif verb == "resend" and await self._comes_first(topic, update):
             await self._desk.resend(me, case_id, message_id)
         elif verb == "drop":
             await self._desk.drop(me, case_id, message_id)
         elif verb == "take_back":
             await self._desk.take_back(me, case_id, message_id)
         return None
+
+    async def _comes_first(self, topic: Topic, update: DeskUpdate) -> bool:
+        """Not so for a press that came before, to a process that was killed then.
+
+        Kept before it is acted on: who sees nothing come of it presses again, but what was sent
+        once more by itself, nobody has decided.
+        """
+        entry = f"{PRESSED}{update.key}"
+        if entry in {line.entry for line in await self._store.topic_lines(topic.case_id)}:
+            return False
+        await self._store.save_line(topic.case_id, TopicLine(entry, 0, None))
+        return True
 
     def _refuse(self, update: DeskUpdate, text: TextId) -> None:
         """Say that nothing was done: to whoever pressed, or below what was written."""
@@ -492,6 +543,11 @@ class Forum:
 
     def _button(self, verb: str, about: str = "") -> Button:
         return self._say(f"bell.button.{verb}"), f"{verb}:{about}"
+
+
+def _may_stand_twice(line: TopicLine) -> bool:
+    """Whether it was sent before, and nobody knows whether it arrived."""
+    return line.shown == BEGUN or (line.shown or b"").startswith(REPEATED)
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:

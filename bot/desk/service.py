@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from bot.bell import answers
+from bot.bell import answers, went_wrong
 from bot.live import Changes
 from bot.storage.mending import STANDING
 from bot.storage.records import (
@@ -136,7 +136,8 @@ class Desk:
         return [_unclaimed(case) for case in await self._store.waiting()]
 
     async def mine(self, me: StaffMember) -> list[Case]:
-        """My cases: open ones first, of these what is new to me, by who waits longest.
+        """My cases: open ones first, of these what waits for my decision, then what is new to
+        me, by who waits longest.
 
         The closed ones that are still kept follow, the newest first.
         """
@@ -446,8 +447,9 @@ def _unclaimed(case: Case) -> Case:
 
 
 def is_new(case: Case) -> bool:
-    """Whether something in my case waits to be read: her words, or all of it, handed to me."""
-    return case.unread > 0 or case.passed_at is not None
+    """Whether something in my case waits to be seen: her words, what did not go through to her,
+    or all of it, handed to me."""
+    return case.unread > 0 or case.passed_at is not None or went_wrong(case)
 
 
 def _kept(message: CaseMessage, words: str) -> CaseMessage:
@@ -456,12 +458,13 @@ def _kept(message: CaseMessage, words: str) -> CaseMessage:
     return message
 
 
-def _urgency(case: Case) -> tuple[bool, bool, float]:
-    """Where a case stands in my list."""
-    closed = case.state is CaseState.CLOSED
-    if closed or not is_new(case):
-        return closed, True, -case.last_at.timestamp()
-    return closed, False, case.last_woman_at.timestamp()
+def _urgency(case: Case) -> tuple[bool, bool, bool, float]:
+    """Where a case stands in my list: what I have to decide about is first."""
+    if case.state is CaseState.CLOSED:
+        return True, True, True, -case.last_at.timestamp()
+    new = is_new(case)
+    since = case.last_woman_at.timestamp() if new else -case.last_at.timestamp()
+    return False, not case.undecided, not new, since
 
 
 def _words(text: str) -> str:

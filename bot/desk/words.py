@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 
+from bot.bell import went_wrong
 from bot.desk.service import UNSETTLED, CaseView, Desk, is_new
 from bot.storage.records import Author, Block, Case, CaseMessage, MessageState, StaffMember
 from bot.texts import ZONE, Texts
@@ -26,15 +27,7 @@ class Words:
 
     def age(self, case: Case) -> str:
         """How long she has waited: minutes, then hours, then days."""
-        minutes = self._age_of(case) // timedelta(minutes=1)
-        if minutes < 1:
-            return self._say("desk.age.now")
-        if minutes < 60:
-            return self._say("desk.age.minutes", n=minutes)
-        hours, minutes = divmod(minutes, 60)
-        if hours < 24:
-            return self._say("desk.age.hours", h=hours, m=minutes)
-        return self._say("desk.age.days", d=hours // 24, h=hours % 24)
+        return age(self._say, self._age_of(case))
 
     def language(self, case: Case) -> str:
         return self._name("desk.language", case.language)
@@ -64,7 +57,7 @@ class Words:
         """
         if case.claimed_by is None or case.passed_at is not None:
             return max(1, case.bell_round)
-        return case.bell_round if case.unread else 0
+        return case.bell_round if case.unread or went_wrong(case) else 0
 
     def blocked(self, block: Block) -> str:
         """That nothing is taken from this address, and how long."""
@@ -110,6 +103,19 @@ class Words:
     def _name(self, group: str, code: str) -> str:
         text_id = f"{group}.{code}"
         return self._say(text_id) if text_id in self._texts else code
+
+
+def age(say: Callable[..., str], span: timedelta) -> str:
+    """How long something lasts: minutes, then hours, then days."""
+    minutes = span // timedelta(minutes=1)
+    if minutes < 1:
+        return say("desk.age.now")
+    if minutes < 60:
+        return say("desk.age.minutes", n=minutes)
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return say("desk.age.hours", h=hours, m=minutes)
+    return say("desk.age.days", d=hours // 24, h=hours % 24)
 
 
 def standing(message: CaseMessage, case: Case) -> str:

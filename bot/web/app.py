@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bot.desk.bells import Bells
     from bot.desk.service import Desk
     from bot.desk.team import Team
+    from bot.metrics import Sample
     from bot.stop import StopSwitch
     from bot.storage.store import Store
     from bot.texts import Texts
@@ -40,7 +41,7 @@ class WebParts:
     """All that the web's rooms are made of.
 
     `bells` is None where the desk has no bot of its own: then only an open page rings.
-    `health` names each part and says whether it works; `counts` are the figures of `/metrics`.
+    `health` names each part and says whether it works; `metrics` gives the figures of `/metrics`.
     In the demo only: `demo_login` gives a session of its consultant, `demo_hint` the logins
     with the codes that count at a time.
     """
@@ -59,7 +60,7 @@ class WebParts:
     links: Links
     health: Callable[[], Awaitable[Mapping[str, bool]]]
     webhooks: Mapping[str, Webhook] = field(default_factory=dict)
-    counts: Callable[[], Awaitable[Mapping[str, int]]] | None = None
+    metrics: Callable[[], Awaitable[Sequence[Sample]]] | None = None
     bells: Bells | None = None
     public_url: str = ""
     demo: bool = False

@@ -22,12 +22,13 @@ ADMIN = (Role.ADMIN,)
 
 @dataclass(frozen=True, slots=True)
 class StaffPage:
-    """One page, or one form that is sent to it."""
+    """One page, or one form that is sent to it. `quiet`: a page asks for it, not a person."""
 
     method: str
     path: str
     answer: Handler
     roles: tuple[Role, ...] = TEAM
+    quiet: bool = False
 
     def route(self, parts: WebParts) -> Route:
         """Its route: whoever has none of the roles is refused, and the audit notes it."""
@@ -38,4 +39,4 @@ class StaffPage:
             await parts.store.audit(visitor.me.id, "refused.role")
             return refusal(parts, visitor, 403, "staff.error.not_allowed")
 
-        return Route(self.path, guarded(parts, handler), methods=[self.method])
+        return Route(self.path, guarded(parts, handler, self.quiet), methods=[self.method])

@@ -1,20 +1,24 @@
-"""The line as a whole: the stop switch, how fast women were answered, and how the bell is set."""
+"""The line as a whole: the stop switch, what did not go through, how the bell is set, and how fast
+women were answered."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from babel.dates import format_skeleton
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from bot.aside import SET_ASIDE
 from bot.bell import answers
 from bot.desk.figures import MonthFigures, figures_of
+from bot.desk.words import age
 from bot.storage.figures import EDGES
+from bot.storage.records import SetAside
 from bot.web.fields import Say
 from bot.web.login import Visitor, page
 from bot.web.staff_page import ADMIN, StaffPage
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 
 HOME = "/staff/line"
 DONE = frozenset({"stopped", "resumed"})
+PLACES = frozenset({"telegram", "viber", "web", "desk", "store"})
+"""Where something is set aside, as far as there is a name for it."""
 MONTHS = 24
 """How many of the last months the table shows."""
 
@@ -34,6 +40,7 @@ def switchboard_pages(parts: WebParts) -> list[StaffPage]:
     pages = SwitchboardPages(parts)
     return [
         StaffPage("GET", HOME, pages.home),
+        StaffPage("GET", f"{HOME}/wrong", pages.wrong, quiet=True),
         StaffPage("POST", f"{HOME}/stop", pages.stop, ADMIN),
         StaffPage("POST", f"{HOME}/resume", pages.resume, ADMIN),
     ]
@@ -59,7 +66,20 @@ class SwitchboardPages:
             linked=sum(1 for each in consultants if each.has_bell),
             desk_bot=self._parts.bells is not None,
             done=self._say(f"staff.line.done.{done}") if done in DONE else None,
+            **await self._wrong(),
         )
+
+    async def wrong(self, request: Request, visitor: Visitor) -> Response:
+        """What did not go through, for a page that is open."""
+        return page(self._parts, "staff/_wrong.html", visitor, **await self._wrong())
+
+    async def _wrong(self) -> dict[str, Any]:
+        store, now = self._parts.store, self._parts.now()
+        return {
+            "undecided": await store.undecided(),
+            "aside": await store.aside(now),
+            "wrong": WrongLook(self._say, now),
+        }
 
     async def stop(self, request: Request, visitor: Visitor) -> Response:
         return await self._set(visitor, True)
@@ -73,6 +93,26 @@ class SwitchboardPages:
         await self._parts.store.audit(visitor.me.id, f"line.{done}")
         self._parts.changes.notify()
         return RedirectResponse(f"{HOME}?done={done}", 303)
+
+
+class WrongLook:
+    """What the template says about what did not go through, at this moment."""
+
+    def __init__(self, say: Say, now: datetime) -> None:
+        self._say = say
+        self._now = now
+
+    def age(self, since: datetime) -> str:
+        return age(self._say, self._now - since)
+
+    def channel(self, it: SetAside) -> str:
+        return self._say(f"staff.wrong.channel.{it.channel if it.channel in PLACES else 'other'}")
+
+    def what(self, it: SetAside) -> str:
+        return self._say(f"staff.wrong.code.{it.code if it.code in SET_ASIDE else 'other'}")
+
+    def times(self, it: SetAside) -> str:
+        return self._say("staff.wrong.at_least", n=it.count) if it.at_least else str(it.count)
 
 
 class FiguresLook:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -34,7 +35,7 @@ def test_ten_minutes_of_refusals_are_outlived_and_the_sixth_is_the_last() -> Non
 def test_what_never_left_is_tried_for_an_hour_and_soon_after_the_line_is_back() -> None:
     found = tries(reached=False)
     assert found[-1] == LONGEST
-    pauses = [later - sooner for sooner, later in zip(found, found[1:], strict=False)]
+    pauses = [later - sooner for sooner, later in itertools.pairwise(found)]
     assert max(pauses) == LATEST
     assert [seconds.total_seconds() for seconds in pauses[:5]] == [2, 2, 4, 8, 16]
 

@@ -19,3 +19,19 @@ for (const hours of document.querySelectorAll("[data-hours]")) {
   for (const kind of kinds) kind.addEventListener("change", show);
   show();
 }
+
+/* How things stand is asked for again while the page is open. */
+const AGAIN_SECONDS = 20;
+
+async function again(box) {
+  try {
+    const answer = await fetch(box.dataset.again, { cache: "no-store", signal: AbortSignal.timeout?.(15000) });
+    const fresh = answer.ok
+      && new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(box.id);
+    if (fresh && fresh.innerHTML !== box.innerHTML) box.replaceChildren(...fresh.childNodes);
+  } catch { /* the next time */ }
+}
+
+for (const box of document.querySelectorAll("[data-again]")) {
+  setInterval(again, AGAIN_SECONDS * 1000, box);
+}
