@@ -17,9 +17,10 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 
+from bot.aside import AsideKeeper
 from bot.bell import Bell
-from bot.channels.base import Channel, Unauthorised
-from bot.channels.telegram import TelegramChannel
+from bot.channels.base import Channel, Unauthorised, Webhook
+from bot.channels.telegram import TelegramChannel, WebhookAt
 from bot.channels.telegram_profile import Profile
 from bot.channels.viber import ViberChannel
 from bot.channels.web import NAME as WEB
@@ -38,14 +39,16 @@ from bot.fills import Fills
 from bot.handover import Handover
 from bot.links import Links
 from bot.live import Changes
+from bot.metrics import Metrics
 from bot.privacy.redact import EventLog
 from bot.privacy.vault import Vault
-from bot.settings import Settings
+from bot.settings import Settings, TelegramMode
 from bot.stop import STOP, StopSwitch
 from bot.storage.store import Store
 from bot.texts import Texts, open_content
 from bot.watch import Watch
 from bot.web.app import WebParts, create_app
+from bot.webhooks import SharedWebhook
 from bot.windows import Timing, Who, Windows
 from dialogs.model import SOURCE_LANGUAGE, Content, Language
 from scheduler.clock import Clock
@@ -61,6 +64,8 @@ CLOCK = "clock"
 PAGE = "page"
 """The word by which one process tells the others what concerns a page of hers."""
 TICK_SECONDS = 5
+BEGIN_SECONDS = 2.0
+"""How long the web waits at the start for the channels."""
 AGAIN_SECONDS = 5.0
 """Until a channel that broke begins again."""
 
@@ -84,6 +89,7 @@ class Phen:
     changes: Changes
     channels: dict[str, Channel]
     viber: ViberChannel | None
+    webhooks: dict[str, SharedWebhook]
     links: Links
     web: WebChannel
     windows: Windows
@@ -98,6 +104,7 @@ class Phen:
     stop: StopSwitch
     accounts: Accounts
     team: Team
+    aside: AsideKeeper
     now: Callable[[], datetime]
     failing: set[str] = field(default_factory=set)
 
@@ -175,11 +182,14 @@ def _joined(
     web = WebChannel(elsewhere=elsewhere)
     channels: dict[str, Channel] = {channel.name: channel for channel in (web, *also)}
     links = Links(vault, settings.address, (PICTURES, AUDIO), now, store)
+    hooks: list[Webhook] = []
     if settings.telegram_token is not None:
-        channels["telegram"] = _telegram(settings, content, texts, store, now)
+        channels["telegram"] = telegram = _telegram(settings, content, texts, store, now)
+        hooks += [telegram.hook] if telegram.hook is not None else []
     viber = _viber(settings, content, texts, links, now)
     if viber is not None:
         channels["viber"] = viber
+        hooks.append(viber)
 
     async def gone(who: Who) -> None:
         await handover.forget(who)
@@ -242,6 +252,7 @@ def _joined(
         changes=changes,
         channels=channels,
         viber=viber,
+        webhooks={hook.name: SharedWebhook(hook, store, together) for hook in hooks},
         links=links,
         web=web,
         windows=windows,
@@ -256,6 +267,7 @@ def _joined(
         stop=stop,
         accounts=accounts,
         team=Team(store, accounts, changes, delivery.wake, texts),
+        aside=AsideKeeper(store),
         now=now,
     )
 
@@ -269,6 +281,9 @@ def _telegram(
 ) -> TelegramChannel:
     if settings.telegram_token is None:
         raise AssertionError
+    webhook, secret = None, settings.telegram_webhook_secret
+    if settings.telegram_mode is TelegramMode.WEBHOOK and secret is not None:
+        webhook = WebhookAt(f"{settings.address}/telegram/webhook", secret.get_secret_value())
     return TelegramChannel(
         settings.telegram_token.get_secret_value(),
         settings.telegram_api,
@@ -276,6 +291,7 @@ def _telegram(
         store.media,
         [_profile(language, texts) for language in content.languages],
         now,
+        webhook=webhook,
     )
 
 
@@ -362,7 +378,7 @@ def web_app(phen: Phen, demo: Demo | None = None) -> Starlette:
             texts=phen.texts,
             content=phen.content,
             channel=phen.web,
-            webhooks={phen.viber.name: phen.viber} if phen.viber is not None else {},
+            webhooks=phen.webhooks,
             links=phen.links,
             intake=phen.conversation,
             desk=phen.desk,
@@ -374,6 +390,7 @@ def web_app(phen: Phen, demo: Demo | None = None) -> Starlette:
             changes=phen.changes,
             now=phen.now,
             health=phen.health,
+            metrics=Metrics(phen.store, phen.now, (*phen.channels, CLOCK)),
             public_url=phen.settings.address,
             demo=demo is not None,
             demo_login=demo.login if demo else None,
@@ -414,6 +431,8 @@ async def serve(
     among = asyncio.create_task(together.run(lambda: phen.changes.watched_here))
     sending = asyncio.create_task(phen.delivery.run())
     work = [asyncio.create_task(each) for each in _roles(phen)]
+    with contextlib.suppress(TimeoutError):  # a database that is away keeps nobody from 112
+        await asyncio.wait_for(_begun(phen), BEGIN_SECONDS)
     serving = asyncio.create_task(server.serve([listener]))
     serving.add_done_callback(lambda _: stop.set())
     clock.start()
@@ -429,6 +448,8 @@ async def serve(
         server.should_exit = True
         await serving
         await _end(sending, words)
+        with contextlib.suppress(Exception):
+            await phen.aside.tick()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(phen.conversation.finish(), 1)
         await _end(among)  # only now may another process take over what was ours
@@ -466,6 +487,7 @@ def _roles(phen: Phen) -> list[Coroutine[Any, Any, None]]:
             if channel is not phen.web
         ),
         hold(CLOCK, partial(_time, phen)),
+        *(webhook.run() for webhook in phen.webhooks.values()),
     ]
     if phen.desk_bot is not None and phen.bells is not None:
         handle = phen.bells.took if phen.forum is None else phen.forum.took
@@ -474,6 +496,12 @@ def _roles(phen: Phen) -> list[Coroutine[Any, Any, None]]:
     if phen.forum is not None:
         roles.append(hold(CLOCK, partial(_receive, phen, FORUM, phen.forum.run)))
     return roles
+
+
+async def _begun(phen: Phen) -> None:
+    """Return when each channel that is ours is served: whoever calls from then on is heard."""
+    ours = {name for name in phen.channels if phen.store.together.holds(name)}
+    await phen.delivery.serves(ours)
 
 
 async def _web(phen: Phen) -> None:
@@ -542,6 +570,7 @@ def _own_clock(phen: Phen) -> Clock:
     clock = _new_clock()
     clock.every(TICK_SECONDS, phen.stop.refresh, "stop switch")
     clock.every(TICK_SECONDS, ring, "her ring")
+    clock.every(TICK_SECONDS, phen.aside.tick, "set aside")
     clock.every(600, tidy, "old messages")
     return clock
 

@@ -439,6 +439,7 @@ class Conversation:
 
     def _put_away(self, who: Who, incoming: Incoming, language: Language) -> None:
         """What she sees is removed; where it cannot be, the cover stands below it."""
+        self._spawn(self._silence(who))
         if not self._lasting(who):
             return self._windows.hide(who, incoming.handle or incoming.window)
         cover = self._screen(who, engine.cover(language))
@@ -450,6 +451,13 @@ class Conversation:
                 self._windows.case_over(who)
         except Exception as error:  # her next tap tries again
             log.failed("presence_not_kept", error)
+
+    async def _silence(self, who: Who) -> None:
+        """She hid: of the voices in her case nothing more is fetched."""
+        try:
+            await self._handover.silence(who)
+        except Exception as error:  # they go by themselves, in minutes
+            log.failed("absence_not_kept", error)
 
     async def _absent(self, who: Who, *, page: bool = False) -> None:
         """Hold what comes for her. A database that is away must not undo what she sees."""

@@ -18,12 +18,15 @@ from bot.channels.base import (
     Handle,
     Outgoing,
     Throttled,
+    Unauthorised,
     Unknown,
+    Unreached,
     Unsent,
 )
 from bot.live import Changes
 from bot.privacy.redact import EventLog
 from bot.privacy.retention import IN_HER_CHAT
+from bot.retry import next_try
 from bot.storage.records import (
     Author,
     CaseMessage,
@@ -40,13 +43,13 @@ from dialogs.engine import screen
 from dialogs.model import CASE, CASE_ENDED, Content, Language, Position
 
 T = TypeVar("T")
-MAX_ATTEMPTS = 6
 POLL_SECONDS = 5.0
+STOPPED_SECONDS = 30.0
+"""Until the next try where the platform accepts our token no more."""
 OUTBOX = "outbox"
 """The word by which one process tells the others that something may be due."""
 MAX_TAKEN = 1000
 """How many sent messages are remembered, should their platform say that one did not arrive."""
-_FIRST_PAUSE = timedelta(seconds=2)
 
 log = EventLog("delivery")
 
@@ -80,6 +83,7 @@ class Delivery:
         self._on_gone = on_gone
         self._on_notice = on_notice
         self._served: set[str] = set()
+        self._one_more = asyncio.Event()
         self._woken = asyncio.Event()
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._taken: OrderedDict[tuple[Who, Handle], str] = OrderedDict()
@@ -90,6 +94,7 @@ class Delivery:
         """What is due on this channel is sent from here: its windows, or her page, are here."""
         self._served.add(channel)
         self._woken.set()
+        self._one_more.set()
         try:
             yield
         finally:
@@ -99,6 +104,12 @@ class Delivery:
     def served(self) -> frozenset[str]:
         """The channels that are served from here."""
         return frozenset(self._served)
+
+    async def serves(self, channels: Collection[str]) -> None:
+        """Return when all these are served from here."""
+        while not self._served.issuperset(channels):
+            self._one_more.clear()
+            await self._one_more.wait()
 
     def wake(self) -> None:
         """Something may be due now, here or in another process."""
@@ -208,21 +219,28 @@ class Delivery:
         except Exception as error:  # nothing has left
             log.failed("delivery_failed", error)
             return partial(self._again, due)
+        told = EventLog(due.channel)
         try:
             await self._windows.say(who, message, sent)
         except Covered:
             return partial(self._hold, due)
-        except Throttled as pause:
-            return partial(self._pause, due, pause)
-        except Unsent:
-            return partial(self._again, due)
+        except (Throttled, Unauthorised) as failure:
+            told.count("throttled")
+            return partial(self._pause, due, failure)
+        except Unsent as failure:
+            told.count("unsent")
+            return partial(self._again, due, not isinstance(failure, Unreached))
         except Unknown:
+            told.count("unknown")
             return partial(settle, MessageState.UNKNOWN)
         except Gone:
+            told.count("gone")
             return partial(self._on_gone, who)
         except Exception as error:
+            told.count("refused")
             log.failed("delivery_failed", error)
             return partial(settle, MessageState.FAILED)
+        told.count("sent")
         return partial(self._sent, due, who)
 
     async def _mend(self, due: Due, who: Who) -> Callable[[], Awaitable[None]]:
@@ -243,10 +261,10 @@ class Delivery:
                 await self._windows.correct(who, due.handle, message)
         except Covered:
             return partial(self._hold, due)
-        except Throttled as pause:
-            return partial(self._pause, due, pause)
-        except (Unsent, Unknown):
-            return partial(self._again, due)
+        except (Throttled, Unauthorised) as failure:
+            return partial(self._pause, due, failure)
+        except (Unsent, Unknown) as failure:
+            return partial(self._again, due, not isinstance(failure, Unreached))
         except Gone:
             return partial(self._on_gone, who)
         except Exception as error:
@@ -258,12 +276,18 @@ class Delivery:
         if not await self._store.settle(due.outbox_id, state, due.lease):
             log.event("fenced_off")
 
-    async def _postpone(self, due: Due, until: datetime, *, failed: bool = True) -> None:
-        if not await self._store.postpone(due.outbox_id, until, failed=failed, lease=due.lease):
+    async def _postpone(
+        self, due: Due, until: datetime, *, failed: bool = False, afresh: bool = False
+    ) -> None:
+        if not await self._store.postpone(
+            due.outbox_id, until, failed=failed, afresh=afresh, lease=due.lease
+        ):
             log.event("fenced_off")
 
-    async def _pause(self, due: Due, told: Throttled) -> None:
-        await self._postpone(due, self._now() + timedelta(seconds=told.seconds), failed=False)
+    async def _pause(self, due: Due, told: Throttled | Unauthorised) -> None:
+        """Not now: the platform says until when, or its channel has stopped, with an alarm."""
+        seconds = told.seconds if isinstance(told, Throttled) else STOPPED_SECONDS
+        await self._postpone(due, self._now() + timedelta(seconds=seconds), afresh=True)
 
     async def _taken_back(self, due: Due, who: Who, handle: Handle) -> None:
         await self._store.drop_handles(*who, [handle])
@@ -286,14 +310,17 @@ class Delivery:
         window = self._windows.get(Who(due.channel, due.address))
         if window is None or not window.open:  # else she is back already
             await self._store.set_present(due.case_id, False, self._store.together.worker)
-        await self._postpone(due, self._now(), failed=False)
+        await self._postpone(due, self._now(), afresh=True)
 
-    async def _again(self, due: Due) -> None:
+    async def _again(self, due: Due, reached: bool = True) -> None:
         if not self._channels[due.channel].limits.keeps_window:
             return await self._hold(due)  # her page is closed; she reads when she is back
-        if due.attempts + 1 >= MAX_ATTEMPTS:
+        now = self._now()
+        at = next_try(due.attempts + reached, due.tried_at or now, now, reached=reached)
+        if at is None:
             return await self._settle(due, MessageState.FAILED)
-        await self._postpone(due, self._now() + _FIRST_PAUSE * 2**due.attempts)
+        EventLog(due.channel).count("retried")
+        await self._postpone(due, at, failed=reached)
 
     async def _unread(self, channel: str, here: Position, message: CaseMessage) -> Outgoing | None:
         try:

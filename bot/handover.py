@@ -184,6 +184,10 @@ class Handover:
                 await self._store.set_present(case.id, False, worker)
                 self._changes.notify()
 
+    async def silence(self, who: Who) -> None:
+        """Nothing more of her case's voices can be fetched, until they are shown again."""
+        await self._store.take_back_lent(who.channel, who.address)
+
     async def end(self, who: Who) -> None:
         """She ends her case; no good-bye is held for her."""
         case = await self.case_of(who)

@@ -21,7 +21,10 @@ URGENT_SECONDS = 1.0
 """How long 112 and *hide* wait behind what she sent before."""
 _STORES = (NodeKind.OPEN_CASE, NodeKind.END_CASE, NodeKind.ALLOW_MEDIA, NodeKind.FORGET)
 
-_OUR_FAULT = (LookupError, ValueError, TypeError, AttributeError, AssertionError, VaultError)
+_OUR_FAULT = (
+    LookupError, ValueError, TypeError, AttributeError, AssertionError, ArithmeticError,
+    RecursionError, VaultError,
+)  # fmt: skip
 """What fails once fails always: handed over again it would only stand in the way of others."""
 
 _Deliveries = OrderedDict[tuple[str, str], None]
@@ -122,7 +125,7 @@ class Lines:
                 await (self._edit(who, what) if isinstance(what, Edit) else self._once(who, what))
             except Exception as error:  # one message's fault never ends her line
                 log.failed("not_handled", error)
-                again = self._give_back(settled, error)
+                again = self._give_back(who.channel, settled, error)
                 if isinstance(what, Incoming):
                     self._failed(who, what, again)
             else:
@@ -151,7 +154,7 @@ class Lines:
         if not incoming.overtaken and self._is_new(self._apologised, incoming):
             self._apologise(who, incoming)
 
-    def _give_back(self, settled: asyncio.Future[None], error: Exception) -> bool:
+    def _give_back(self, channel: str, settled: asyncio.Future[None], error: Exception) -> bool:
         """It may be handed over again, unless that would fail in the same way for ever.
 
         Whether it will be.
@@ -159,7 +162,7 @@ class Lines:
         if settled.done():
             return False
         if isinstance(error, _OUR_FAULT):
-            log.alarm("set_aside", error)
+            EventLog(channel).alarm("set_aside", error)
             settled.set_result(None)
             return False
         settled.set_exception(NotHandled())  # the error itself may hold her words

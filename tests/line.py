@@ -11,10 +11,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from pydantic import SecretStr
+
 from bot.app import Phen, join, serve, utc_now
 from bot.channels.base import Channel
 from bot.privacy.vault import Vault
-from bot.settings import Settings
+from bot.settings import Settings, TelegramMode
 from bot.storage.migrate import migrate
 from bot.storage.records import Role, StaffMember, StaffState
 from bot.windows import Timing
@@ -56,6 +58,36 @@ class Line:
 
 
 @asynccontextmanager
+async def beside(line: Line) -> AsyncIterator[Line]:
+    """Another process of the same line: the same database and keys, and its own port."""
+    settings = line.phen.settings.model_copy(update={"port": 0})
+    async with running(settings, now=line.phen.now) as (phen, port):
+        yield Line(phen, line.telegram, line.viber, f"http://127.0.0.1:{port}")
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings,
+    *,
+    now: Callable[[], datetime] = utc_now,
+    timing: Timing | None = None,
+    also: tuple[Channel, ...] = (),
+) -> AsyncIterator[tuple[Phen, int]]:
+    """One process, and its port, until its clean stop."""
+    stop, listening = asyncio.Event(), asyncio.get_running_loop().create_future()
+    async with join(settings, now=now, timing=timing, also=also) as phen:
+        serving = asyncio.create_task(serve(phen, stop, listening=listening.set_result))
+        await asyncio.wait({serving, listening}, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            await serving
+        try:
+            yield phen, listening.result()
+        finally:
+            stop.set()
+            await serving
+
+
+@asynccontextmanager
 async def running_line(
     folder: Path,
     *,
@@ -64,27 +96,32 @@ async def running_line(
     also: tuple[Channel, ...] = (),
     desk: TelegramStandIn | None = None,
     desk_chat: int | None = None,
+    webhook: bool = False,
+    database: str = "",
 ) -> AsyncIterator[Line]:
     """Start everything, and stop it as SIGTERM would.
 
     `desk` is the desk's own bot, with another token than the women's; `desk_chat` its forum.
+    `webhook`: Telegram calls the line, instead of being asked. `database`: where its rows are.
     """
     telegram, viber = TelegramStandIn(now), ViberStandIn(now=now)
     await telegram.start()
     if desk is not None:
         telegram.stands_beside(desk)
     await viber.start()
-    stop, listening = asyncio.Event(), asyncio.get_running_loop().create_future()
     try:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         settings = Settings(
             data_dir=folder,
+            database_url=database,
             port=port,
             public_url=f"http://127.0.0.1:{port}",
             telegram_token=telegram.token,
             telegram_api=telegram.api,
+            telegram_mode=TelegramMode.WEBHOOK if webhook else TelegramMode.POLLING,
+            telegram_webhook_secret=SecretStr("of-the-test") if webhook else None,
             desk_token=desk.token if desk is not None else None,
             desk_chat=desk_chat,
             viber_token=viber.token,
@@ -93,16 +130,8 @@ async def running_line(
         viber.webhook = f"{settings.address}/viber/webhook"
         await asyncio.to_thread(migrate, settings.database)
         Vault.open(settings.key_file, create=True)
-        async with join(settings, now=now, timing=timing, also=also) as phen:
-            serving = asyncio.create_task(serve(phen, stop, listening=listening.set_result))
-            await asyncio.wait({serving, listening}, return_when=asyncio.FIRST_COMPLETED)
-            if serving.done():
-                await serving
-            try:
-                yield Line(phen, telegram, viber, settings.address)
-            finally:
-                stop.set()
-                await serving
+        async with running(settings, now=now, timing=timing, also=also) as (phen, _):
+            yield Line(phen, telegram, viber, settings.address)
     finally:
         await viber.stop()
         await telegram.stop()

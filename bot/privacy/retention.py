@@ -21,6 +21,8 @@ HANDLES = timedelta(hours=48)
 """Telegram deletes nothing older: until then a removal that failed can be tried again."""
 AUDIT = timedelta(days=90)
 FAILED_LOGINS = timedelta(days=1)
+SET_ASIDE = timedelta(days=7)
+"""What was set aside goes by the clock of the logs."""
 LEAD = timedelta(hours=1)
 """What was promised is done so much earlier, so that a late purge still keeps the promise."""
 
@@ -35,6 +37,7 @@ class Cutoffs:
     handles: datetime
     audits: datetime
     failed_logins: datetime
+    set_aside: datetime
 
     @classmethod
     def at(cls, now: datetime) -> Cutoffs:
@@ -47,6 +50,7 @@ class Cutoffs:
             handles=now - HANDLES,
             audits=now - AUDIT,
             failed_logins=now - FAILED_LOGINS,
+            set_aside=now - SET_ASIDE,
         )
 
 

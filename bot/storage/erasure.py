@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.privacy.retention import Cutoffs, whole_hour
 from bot.privacy.vault import day_of
+from bot.storage import call_keys
+from bot.storage.calls import OLDEST
 from bot.storage.handing import count_unanswered
 from bot.storage.outbox import Handles
 from bot.storage.part import OPEN, log
@@ -17,13 +19,16 @@ from bot.storage.records import CaseState, Purged, StaffState
 from bot.storage.tables import (
     audit,
     blocks,
+    calls,
     cases,
     failed_logins,
     handles,
+    lent,
     media,
     messages,
     outbox,
     sessions,
+    set_aside,
     staff,
 )
 
@@ -78,6 +83,7 @@ class Erasure(Handles):
                 others = select(cases).where(cases.c.day_key == name)
                 for row in (await connection.execute(others)).all():
                     await self._rewrap(connection, row, new)
+                await call_keys.rewrap(connection, self._vault, name, new)
 
     async def purge(self, now: datetime) -> Purged:
         """Delete what its clock has run out for. Run it every few minutes, and at the start."""
@@ -98,6 +104,9 @@ class Erasure(Handles):
         for row in rows:
             if row.day_key is not None and day_of(row.day_key) != today:
                 await self._rewrap(connection, row, self._vault.day_key(today))
+        for name in await call_keys.day_keys(connection):
+            if day_of(name) != today:
+                await call_keys.rewrap(connection, self._vault, name, self._vault.day_key(today))
 
     async def _leave_no_trace(self, patience: float) -> None:
         self.traces_remain = not await self._database.truncate_log(patience)
@@ -158,6 +167,9 @@ async def _delete_old(connection: AsyncConnection, cutoffs: Cutoffs) -> dict[str
         "invites": (staff, uninvited),
         "failed_logins": (failed_logins, (failed_logins.c.at <= cutoffs.failed_logins,)),
         "blocks": (blocks, (blocks.c.case_id.is_(None), blocks.c.until <= cutoffs.now)),
+        "calls": (calls, (calls.c.at <= cutoffs.now - OLDEST,)),
+        "lent": (lent, (lent.c.until <= cutoffs.now,)),
+        "set_aside": (set_aside, (set_aside.c.at <= cutoffs.set_aside,)),
         "removed": (staff, (staff.c.state == StaffState.REMOVED, ~_spoken_of())),
     }
     gone = {"cases": await _delete_cases(connection, list(old_cases))}

@@ -6,6 +6,7 @@ active owner, and only the right state, gets through.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,6 +29,8 @@ from bot.storage.records import (
 )
 from bot.storage.tables import blocks, cases, staff
 
+UNNOTICED = timedelta(seconds=15)
+"""After so long it rings for a consultant that something did not go through in her case."""
 LONGEST_PAUSE = timedelta(minutes=15)
 """A bell that is set later than that waits for a duty to begin."""
 
@@ -251,6 +254,19 @@ def waits_again(now: datetime) -> dict[str, Any]:
         "bell_at": now,
         "bell_round": 0,
     }
+
+
+async def call_owner(connection: AsyncConnection, case_ids: Collection[str], now: datetime) -> None:
+    """Something did not go through in these cases: it rings for the consultant who has each.
+
+    Not in the moment itself, in which she may have it before her eyes.
+    """
+    rings_later = or_(cases.c.bell_at.is_(None), cases.c.bell_at > now + UNNOTICED)
+    await connection.execute(
+        cases.update()
+        .where(cases.c.id.in_(case_ids), cases.c.state == CaseState.CLAIMED, rings_later)
+        .values(bell_at=now + UNNOTICED, bell_round=0)
+    )
 
 
 async def look_again(connection: AsyncConnection, now: datetime) -> None:

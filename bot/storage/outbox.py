@@ -17,16 +17,16 @@ from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.privacy.vault import KeyDestroyed, Tampered
+from bot.storage.handing import call_owner
 from bot.storage.media import MediaPart
 from bot.storage.messages import enqueue
-from bot.storage.part import log, since
+from bot.storage.part import UNDECIDED, log, since
 from bot.storage.records import Due, Lease, MessageState, What
 from bot.storage.tables import cases, handles, media, messages, outbox
 
 LEASE = timedelta(seconds=30)
 """How long a conversation is kept for one sender that says nothing more."""
 _SETTLED = (MessageState.SENT, MessageState.UNKNOWN, MessageState.FAILED)
-_UNDECIDED = (MessageState.UNKNOWN, MessageState.FAILED)
 _ENDS = {
     What.CORRECT: (MessageState.SENT, MessageState.UNCORRECTED),
     What.TAKE_BACK: (MessageState.TAKEN_BACK, MessageState.NOT_TAKEN),
@@ -58,6 +58,7 @@ class Outbox(MediaPart):
             select(
                 outbox.c.id.label("outbox_id"),
                 outbox.c.attempts,
+                outbox.c.tried_at,
                 outbox.c.what,
                 messages,
                 cases.c.channel,
@@ -109,6 +110,7 @@ class Outbox(MediaPart):
                 language=row.language,
                 message=self._message(row, self._key(row)),
                 attempts=row.attempts,
+                tried_at=row.tried_at,
                 ended=row.closed_at is not None,
                 what=What(row.what),
                 handle=handle,
@@ -156,23 +158,31 @@ class Outbox(MediaPart):
         async with self._database.write() as connection:
             if not await _let_go(connection, outbox_id, lease):
                 return False
-            await _settle(connection, outbox.c.id == outbox_id, state)
+            await _settle(connection, outbox.c.id == outbox_id, state, self._now())
             return True
 
     async def postpone(
-        self, outbox_id: int, until: datetime, *, failed: bool = True, lease: Lease | None = None
+        self,
+        outbox_id: int,
+        until: datetime,
+        *,
+        failed: bool = True,
+        afresh: bool = False,
+        lease: Lease | None = None,
     ) -> bool:
         """Nothing arrived: try again from `until` on. What follows in the case waits, too.
 
-        Not `failed`: it was held or told to pause, which is no attempt. `lease` and the answer
-        as in `settle`.
+        Not `failed`: it did not leave this machine, or was held or told to pause, which is no
+        attempt; `afresh`, its first try is still to come. `lease` and the answer as in `settle`.
         """
         change = outbox.update().where(outbox.c.id == outbox_id)
         attempts = outbox.c.attempts + int(failed)
         async with self._database.write() as connection:
             if not await _let_go(connection, outbox_id, lease):
                 return False
-            await connection.execute(change.values(sending=False, due_at=until, attempts=attempts))
+            tried = {"tried_at": None} if afresh else {}
+            later = change.values(sending=False, due_at=until, attempts=attempts, **tried)
+            await connection.execute(later)
             return True
 
     async def due_count(self, case_id: str) -> int:
@@ -213,7 +223,7 @@ class Outbox(MediaPart):
             of_them = outbox.c.case_id.in_(ids), outbox.c.sending
             again = outbox.update().where(*of_them, outbox.c.what != What.SAY)
             await connection.execute(again.values(sending=False))
-            unknown = await _settle(connection, and_(*of_them), MessageState.UNKNOWN)
+            unknown = await _settle(connection, and_(*of_them), MessageState.UNKNOWN, self._now())
             over = {"fence": cases.c.fence + 1, "leased_by": None, "leased_until": None}
             await connection.execute(cases.update().where(cases.c.id.in_(ids)).values(**over))
             return unknown
@@ -238,6 +248,10 @@ class Outbox(MediaPart):
                 .where(messages.c.id == message_id, there)
                 .values(state=MessageState.FAILED)
             )
+            if done.rowcount == 1:
+                of = select(messages.c.case_id).where(messages.c.id == message_id)
+                whose = (await connection.execute(of)).scalars().all()
+                await call_owner(connection, whose, self._now())
         return done.rowcount == 1
 
     async def drop(self, message_id: str) -> bool:
@@ -280,7 +294,7 @@ class Handles(MediaPart):
             said = (await connection.execute(query)).scalars().all()
             await _delete_handles(connection, rows)
             mends = outbox.c.message_id.in_(said), outbox.c.what != What.SAY, ~outbox.c.sending
-            await _settle(connection, and_(*mends), MessageState.SENT)
+            await _settle(connection, and_(*mends), MessageState.SENT, self._now())
 
     async def old_handles(self, before: datetime) -> list[tuple[str, str, list[str]]]:
         """Channel, address and handles of what was shown before that time. Nothing is deleted:
@@ -337,9 +351,10 @@ async def _let_go(connection: AsyncConnection, outbox_id: int, lease: Lease | No
 
 
 async def _settle(
-    connection: AsyncConnection, which: ColumnElement[bool], state: MessageState
+    connection: AsyncConnection, which: ColumnElement[bool], state: MessageState, now: datetime
 ) -> int:
-    rows = (await connection.execute(select(outbox.c.message_id, outbox.c.what).where(which))).all()
+    columns = outbox.c.message_id, outbox.c.case_id, outbox.c.what
+    rows = (await connection.execute(select(*columns).where(which))).all()
     found = [row.message_id for row in rows]
     for what in What:
         done, failed = _ENDS.get(what, (state, state))
@@ -349,11 +364,13 @@ async def _settle(
     await connection.execute(outbox.delete().where(outbox.c.message_id.in_(found)))
     if state is MessageState.SENT:  # a photo or a voice that has arrived is kept no longer
         await connection.execute(media.delete().where(media.c.message_id.in_(found)))
+    else:  # a person hears of it within a minute
+        await call_owner(connection, {row.case_id for row in rows}, now)
     return len(found)
 
 
 async def _decide(connection: AsyncConnection, message_id: str, state: MessageState) -> bool:
-    parked = messages.c.id == message_id, messages.c.state.in_(_UNDECIDED)
+    parked = messages.c.id == message_id, messages.c.state.in_(UNDECIDED)
     done = await connection.execute(messages.update().where(*parked).values(state=state))
     return done.rowcount == 1
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.privacy.redact import EventLog
 from bot.privacy.vault import KeyDestroyed, Vault, day_of
+from bot.storage import call_keys
 from bot.storage.engine import Database
 from bot.storage.records import (
     Author,
@@ -201,7 +202,7 @@ class Part:
         # In a writer's turn, so that no case is just being opened under one of them.
         async with self._database.write() as connection:
             rows = await connection.execute(select(cases.c.day_key).distinct())
-            used = set(rows.scalars())
+            used = set(rows.scalars()) | await call_keys.day_keys(connection)
             existing = self._vault.day_keys()
             used.update([name for name in existing if day_of(name) == today][-1:])
             unused = [name for name in existing if name not in used]

@@ -139,7 +139,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A message that may be sent now. `attempts` counts the sends that did not succeed.
+    """A message that may be sent now. `attempts` counts the sends that the platform refused.
 
     `ended`: its case is closed, and this is read afterwards.
     """
@@ -155,6 +155,7 @@ class Due:
     what: What = What.SAY
     handle: str | None = field(default=None, repr=False)  # under which it stands in her chat
     lease: Lease | None = None  # under which it is sent
+    tried_at: datetime | None = None  # for the first time, as far as it was tried before
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from typer.testing import CliRunner
 
 from bot import cli
 from bot.privacy import redact
+from tests import forks
 from tests.line import running_line
 from tests.standins.viber import TOKEN, Fault, ViberStandIn
 
@@ -60,14 +61,15 @@ class Keyboard:
             "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT),
             "PHEN_DATA_DIR": str(self.folder / "data"), **settings,
         }  # fmt: skip
-        done = subprocess.run(
-            [sys.executable, "-m", "bot", *words],
-            input=given, capture_output=True, text=True, timeout=60, cwd=self.folder,
-            env=environment, check=False,
-        )  # fmt: skip
+        done = self.runs(words, environment, given)
         said = Said(done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in said.all
         return said
+
+    def runs(
+        self, words: tuple[str, ...], environment: dict[str, str], given: str
+    ) -> subprocess.CompletedProcess[str]:
+        return forks.run(words, environment, self.folder, given)
 
     def refused(self, *words: str, given: str = "", lines: int = 1, **settings: str) -> str:
         """What is said about a mistake: so many lines, on the standard error, and status 1."""
@@ -76,6 +78,19 @@ class Keyboard:
         told = [line for line in said.err.splitlines() if not LOGGED.match(line)]
         assert len(told) == lines, said
         return said.err
+
+
+class SlowKeyboard(Keyboard):
+    """The same from the first instruction of a new interpreter on: for how a command starts."""
+
+    def runs(
+        self, words: tuple[str, ...], environment: dict[str, str], given: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "bot", *words],
+            input=given, capture_output=True, text=True, timeout=60, cwd=self.folder,
+            env=environment, check=False,
+        )  # fmt: skip
 
 
 class QuickKeyboard(Keyboard):
@@ -129,8 +144,8 @@ def test_every_command_has_help_with_an_example(words: tuple[str, ...]) -> None:
     assert f"Example: phen {' '.join(words)}" in " ".join(result.output.split())
 
 
-def test_an_unknown_command_is_refused_without_a_traceback(keyboard: Keyboard) -> None:
-    assert keyboard.types("chatt").status == 2
+def test_an_unknown_command_is_refused_without_a_traceback(tmp_path: Path) -> None:
+    assert SlowKeyboard(tmp_path).types("chatt").status == 2
 
 
 # --- receptions ----------------------------------------------------------------------------
@@ -138,7 +153,7 @@ def test_an_unknown_command_is_refused_without_a_traceback(keyboard: Keyboard) -
 
 def test_a_reception_is_added_listed_and_exported(centre: Keyboard) -> None:
     centre = Keyboard(centre.folder)
-    added = centre.types(
+    added = SlowKeyboard(centre.folder).types(
         "receptions", "add", "rse05", "2031-11-01", "10:00", "14:00", "Сеново",
         "--landmark", "до пощата",
     )  # fmt: skip
@@ -271,6 +286,7 @@ def rules(keyboard: Keyboard) -> Path:
 def test_check_fails_on_what_a_channel_lacks_and_nobody_allowed(
     keyboard: Keyboard, rules: Path
 ) -> None:
+    keyboard = SlowKeyboard(keyboard.folder)  # a fork would have the program of this folder
     edit(rules, "viber: [stays, no-edit, rings]", "viber: [stays, rings]")
     words = ("check", "--channels", "--on", "2026-11-22")
     told = keyboard.types(*words, PYTHONPATH=str(keyboard.folder))
@@ -286,6 +302,7 @@ def test_check_fails_on_what_a_channel_lacks_and_nobody_allowed(
 
 
 def test_a_wrong_name_in_the_rules_is_one_sentence(keyboard: Keyboard, rules: Path) -> None:
+    keyboard = SlowKeyboard(keyboard.folder)
     at = edit(rules, "no-edit, rings]", "no-edits, rings]")
     for words in (["check"], ["check", "--channels"]):
         said = keyboard.refused(*words, PYTHONPATH=str(keyboard.folder))

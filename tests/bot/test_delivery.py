@@ -11,7 +11,8 @@ import pytest
 
 from bot import delivery as delivery_of
 from bot.channels.base import Gone, Outgoing, Refused, SendError, Throttled, Unknown, Unsent
-from bot.delivery import MAX_ATTEMPTS, remove_old
+from bot.delivery import remove_old
+from bot.retry import ATTEMPTS as MAX_ATTEMPTS
 from bot.storage.records import (
     CannotBeUndone,
     Case,
@@ -113,7 +114,7 @@ async def test_what_never_left_is_sent_again_and_a_human_sees_it_after_six_times
     for _ in range(MAX_ATTEMPTS):
         assert (await states(shell, case))["тук съм"] is MessageState.DUE
         await shell.deliver()
-        shell.clock.passes(minutes=5)
+        shell.clock.passes(minutes=8)
     assert (await states(shell, case))["тук съм"] is MessageState.FAILED
 
 

@@ -133,6 +133,21 @@ async def test_a_tap_on_an_older_window_leaves_one_window(world: World) -> None:
     assert world.channel.chat() == ["two"]
 
 
+@pytest.mark.parametrize("how", ["cover", "hide"])
+async def test_a_second_window_from_before_a_crash_goes_with_the_first_one(
+    world: World, how: str
+) -> None:
+    world.channel.chats["1"] = {"6": "to be removed then", "7": "of an earlier run"}
+    world.channel._last = 7
+    world.windows.tapped(HER, "7")
+    if how == "cover":
+        world.windows.show(HER, cover())
+    else:
+        world.windows.hide(HER)
+    await world.windows.settled()
+    assert world.channel.chat() == (["cover"] if how == "cover" else [])
+
+
 async def test_a_tap_on_an_older_window_while_a_screen_is_on_its_way_leaves_one(
     world: World,
 ) -> None:

@@ -355,6 +355,62 @@ async def test_a_reply_that_perhaps_did_not_arrive_is_decided_there(room: Room) 
     assert told == say("refused.decided")
 
 
+async def test_a_press_that_comes_again_after_a_kill_sends_nothing_once_more(room: Room) -> None:
+    await room.claimed("тих орех", "Здравей")
+    await room.sends()
+    room.maria.says("Тук съм.", "тих орех")
+    await room.maria.sees("тих орех", say("state.due"))
+    await room.sends(MessageState.UNKNOWN)
+    await room.maria.sees("тих орех", say("state.unknown"))
+    room.maria.presses(say("button.resend"), "тих орех")
+    press = room.phones.server.updates[-1]
+    await room.maria.sees("тих орех", say("state.due"))
+    await room.sends(MessageState.UNKNOWN)
+    await room.maria.sees("тих орех", say("state.unknown"))
+    await room.phones.stops()
+    room.phones.starts_again()
+    room.phones.forum(room.group)
+    room.phones.server.push_raw(press)
+    await room.phones.handled()
+    assert await room.sends() == []
+
+
+async def test_what_she_wrote_to_a_process_that_was_killed_stands_there_once(room: Room) -> None:
+    case = await room.claimed("тих орех", "Здравей")
+    await room.phones.stops()
+    said = room.maria.says("Тук съм.", "тих орех")
+    update = room.phones.server.updates.pop()
+    key = f"forum:{update['update_id']}"
+    await room.centre.desk.reply(room.maria_account, case.id, "Тук съм.", key)
+    room.phones.starts_again()
+    room.phones.forum(room.group)
+    await room.maria.sees("тих орех", "Тук съм.\n\n")  # as if it came from the web desk
+    room.phones.server.push_raw(update)
+    assert await eventually(lambda: room.maria.reads("тих орех")[-1].answers == said.id)
+    state = room.maria.reads("тих орех")[-1]
+    assert state.words == say("state.due")
+    assert [words for words in room.maria.words("тих орех") if "Тук съм." in words] == ["Тук съм."]
+
+
+async def test_a_copy_that_may_stand_twice_says_so_as_long_as_it_stands(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forum_module, "AGAIN_SECONDS", 0.1)
+    case = await room.claimed("тих орех", "Здравей")
+    label = say("repeated", words="").strip()
+    room.phones.server.fail(Fault("drop_after", "sendMessage"))
+    await room.centre.store.add_from_woman(case.id, "едно", "key", handle="7")
+    room.centre.changes.notify()
+    repeated = await room.maria.sees("тих орех", label)
+    assert room.maria.words("тих орех")[-2:] == ["едно", say("repeated", words="едно").strip()]
+    her = "web", "тих орех"
+    await room.centre.store.edit_from_woman(*her, "7", "едно и половина", covered=False)
+    room.centre.changes.notify()
+    mended = await room.maria.sees("тих орех", "едно и половина")
+    assert mended.id == repeated.id
+    assert mended.words.startswith(label)
+
+
 async def test_a_note_is_never_sent(room: Room) -> None:
     case = await room.claimed("тих орех", "Здравей")
     await room.sends()
@@ -576,8 +632,10 @@ async def test_nothing_of_hers_is_lost_on_the_way(
     await room.writes(case, "едно")
     await room.writes(case, "две")
     await room.maria.sees("тих орех", "две")
-    first = say("unshown") if fault.error and fault.error.code == 400 else "едно"
-    assert room.maria.words("тих орех")[-2:] == [first, "две"]
+    repeated = say("repeated", words="едно").strip()
+    first = {"html": repeated, "drop_before": repeated}
+    expected = say("unshown") if fault.error and fault.error.code == 400 else "едно"
+    assert room.maria.words("тих орех")[-2:] == [first.get(fault.kind, expected), "две"]
 
 
 async def test_a_case_whose_topic_is_refused_holds_up_no_other(room: Room) -> None:
