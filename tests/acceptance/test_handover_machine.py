@@ -15,7 +15,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,6 +38,7 @@ from bot.lifecycle import CaseState
 from bot.live import Changes
 from bot.privacy.vault import KeyDestroyed, Vault
 from bot.storage.migrate import migrate
+from bot.storage.outbox import LEASE
 from bot.storage.records import (
     Author,
     BellAddress,
@@ -97,7 +98,16 @@ THEIRS = (
     "give back",
 )
 MEANWHILE = (*("nothing",) * 4, *("hides",) * 3, "ends", "deletes", "close")
-OUTCOMES = (*("sent",) * 6, *("later",) * 3, "unknown", "failed", "held", "unsent", "gone")
+OUTCOMES = (
+    *("sent",) * 6,
+    *("later",) * 3,
+    "unknown",
+    "failed",
+    "held",
+    "unsent",
+    "gone",
+    "too slow",
+)
 _ANY_CASE = st.integers(0, 11)
 HAPPENINGS: dict[str, tuple[int, dict[str, st.SearchStrategy[Any]]]] = {
     "a_woman": (
@@ -291,19 +301,25 @@ class HandoverMachine(RuleBasedStateMachine):
         self.folder.cleanup()
 
     def restart(self) -> None:
-        before = self._rows("SELECT id, bell_at, bell_round, state, claimed_by FROM cases")
+        kept = "SELECT id, state, claimed_by, bell_at, bell_round FROM cases ORDER BY id"
+        before = self._rows(kept)
         self.run(self.store.close())
         self.run(self._start())
         self.run(self.store.close_unreadable())
         self.run(self.store.recover())
-        for channel in ("telegram", "web"):
+        for channel in ("telegram", "viber", "web"):
             self.run(self.store.take_over(channel))
         for woman in self.women:
             woman.window = False
         self.seen.clear()
         cut_off = [due.message.id for due in self.flying.values() if due.case_id in self.cases]
+        told = {due.case_id for due in self.flying.values()}  # its owner hears of what is unknown
         self.flying.clear()
-        assert self._rows("SELECT id, bell_at, bell_round, state, claimed_by FROM cases") == before
+        after = self._rows(kept)
+        assert [row[:3] for row in after] == [row[:3] for row in before]
+        bells = {row[0]: row[3:] for row in before}
+        assert all(row[3:] == bells[row[0]] for row in after if row[0] not in told)
+        assert all(row[3] for row in after if row[0] in told and row[1] == CaseState.CLAIMED)
         assert not self._rows("SELECT id FROM cases WHERE present")
         assert not self._rows(
             "SELECT id FROM cases WHERE state <> 'closed' AND absent_since IS NULL"
@@ -716,12 +732,29 @@ class HandoverMachine(RuleBasedStateMachine):
         while self.seen:
             self._leaves(self.seen.pop(at % len(self.seen)))
         if outcome != "later":
+            if outcome == "too slow":
+                self._leases_run_out()
             while self.flying:
                 self._its_answer_comes(sorted(self.flying)[0], outcome)
 
+    def _leases_run_out(self) -> None:
+        """Whoever was sending hung for too long: what comes of it then changes nothing more."""
+        self.now += LEASE
+        there = [due for due in self.flying.values() if due.case_id in self.cases]
+        assert self.run(self.store.recover({"here"})) == len(there)
+        for due in self.flying.values():
+            assert not self.run(self.store.settle(due.outbox_id, MessageState.SENT, due.lease))
+            assert not self.run(self.store.postpone(due.outbox_id, self.now, lease=due.lease))
+        for due in there:
+            kept = self._rows("SELECT state FROM messages WHERE id = ?", due.message.id)
+            assert kept == [(MessageState.UNKNOWN,)], "it may have arrived: the desk decides"
+        self.flying.clear()
+
     def _leaves(self, due: Due) -> None:
-        if not self.run(self.store.take(due.outbox_id, "here")):
+        lease = self.run(self.store.take(due.outbox_id, "here"))
+        if lease is None:
             return
+        due = replace(due, lease=lease)
         assert due.case_id in self.cases, "nothing after she deleted everything"
         known = self.cases[due.case_id]
         message = due.message
@@ -752,18 +785,21 @@ class HandoverMachine(RuleBasedStateMachine):
         if outcome == "held":
             self.again.add(due.message.id)
             self.run(self.store.set_present(due.case_id, False))
-            self.run(self.store.postpone(outbox_id, self.now, failed=False))
+            assert self.run(
+                self.store.postpone(outbox_id, self.now, failed=False, lease=due.lease)
+            ) is (due.case_id in self.cases)
             if known is not None:
                 known.woman.window = False
         elif outcome == "unsent":
             self.again.add(due.message.id)
-            self.run(self.store.postpone(outbox_id, self.now + timedelta(seconds=2)))
+            later = self.now + timedelta(seconds=2)
+            self.run(self.store.postpone(outbox_id, later, lease=due.lease))
         elif outcome == "gone":
             if known is not None:
                 self._forget(known.woman)
         else:
             state = MessageState(outcome)
-            self.run(self.store.settle(outbox_id, state))
+            self.run(self.store.settle(outbox_id, state, due.lease))
             kept = self._rows("SELECT state FROM messages WHERE id = ?", due.message.id)
             assert kept == ([(state,)] if known is not None and not known.text_gone else [])
 
