@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
@@ -436,6 +437,8 @@ async def serve(
     serving = asyncio.create_task(server.serve([listener]))
     serving.add_done_callback(lambda _: stop.set())
     clock.start()
+    gc.collect()  # the content and all code stay: else each full collection looks them through,
+    gc.freeze()  # and every woman waits for it
     listening(listener.getsockname()[1])
     log.event("started")
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 
 from rapidfuzz import fuzz
 from rapidfuzz.distance import OSA
@@ -80,7 +80,7 @@ def _forms(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((" ".join(_words(text, "i")), " ".join(_words(text, "a")))))
 
 
-@lru_cache(maxsize=16384)
+@cache
 def _known(phrase: str) -> tuple[str, ...]:
     """The forms of a phrase of the content. Never called with what she typed: it is kept."""
     return _forms(phrase)

@@ -91,6 +91,8 @@ class Outbox(MediaPart):
         self, connection: AsyncConnection, rows: Sequence[Row[Any]]
     ) -> dict[str, str]:
         """Under which handle each of these messages stands in her chat, if it still does."""
+        if not rows:
+            return {}
         query = select(handles).where(handles.c.message_id.in_([row.id for row in rows]))
         found: dict[str, str] = {}
         for row in (await connection.execute(query.order_by(handles.c.at))).all():

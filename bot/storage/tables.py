@@ -137,6 +137,10 @@ Index(
 )
 Index(None, cases.c.address_index)
 Index(None, cases.c.claimed_by)
+Index(None, cases.c.state, cases.c.closed_at)
+_LEASED = text("leased_by IS NOT NULL")
+Index("ix_cases_leased_by", cases.c.leased_by, sqlite_where=_LEASED, postgresql_where=_LEASED)
+Index(None, cases.c.day_key)
 
 messages = Table(
     "messages",
@@ -206,6 +210,8 @@ handles = Table(
     Column("message_id", String(32)),  # whose handle it is, where that is known
 )
 Index(None, handles.c.case_id)
+Index(None, handles.c.message_id)
+Index(None, handles.c.at)
 
 media_ids = Table(
     "media_ids",

@@ -19,6 +19,14 @@ def upgrade() -> None:
     op.add_column("cases", sa.Column("leased_by", sa.String(32)))
     op.add_column("cases", sa.Column("leased_until", MOMENT))
     op.add_column("outbox", sa.Column("tried_at", MOMENT))
+    op.create_index("ix_cases_state_closed_at", "cases", ["state", "closed_at"])
+    op.create_index("ix_cases_day_key", "cases", ["day_key"])
+    leased = sa.text("leased_by IS NOT NULL")
+    op.create_index(
+        "ix_cases_leased_by", "cases", ["leased_by"], sqlite_where=leased, postgresql_where=leased
+    )
+    op.create_index("ix_handles_message_id", "handles", ["message_id"])
+    op.create_index("ix_handles_at", "handles", ["at"])
     op.create_table(
         "workers",
         sa.Column("id", sa.String(32), nullable=False),
