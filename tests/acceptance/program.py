@@ -8,26 +8,15 @@ import re
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
+from tests import forks
 from tests.standins.telegram import TelegramStandIn
 from tests.standins.viber import ViberStandIn
 
 PATIENCE = 20.0
-_QUICK = """
-import sys
-from bot.channels import chats, viber_api
-from bot.channels.pace import Rates
-chats.RATES = viber_api.RATES = Rates(1e6, 1e6, 1e6, 1e6)
-from bot.cli import main
-sys.argv = ["phen", "run"]
-main()
-"""
-"""`phen run` without the platforms' pace, which is tested elsewhere."""
 _ADDRESS = re.compile(rb"chat\s+(http://[0-9.:]+)/")
 
 
@@ -36,10 +25,10 @@ class Program:
 
     def __init__(self, folder: Path, *, quick: bool = False, **settings: str) -> None:
         self.folder = folder
-        self._run = ("-c", _QUICK) if quick else ("-m", "bot", "run")
+        self._quick = quick
         self.url = ""
         self._log = folder / "log"
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: forks.Process | None = None
         kept = {k: v for k, v in os.environ.items() if not k.startswith("PHEN_")}
         self._environment = kept | {
             "PHEN_DATA_DIR": str(self.data),
@@ -60,26 +49,31 @@ class Program:
         return self._log.read_text("utf-8").splitlines()
 
     async def starts(self) -> None:
-        with self._log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable, *self._run,
-                cwd=self.folder, env=self._environment, stdout=subprocess.PIPE, stderr=log,
-            )  # fmt: skip
-        assert self._process.stdout is not None
-        told = await asyncio.wait_for(self._process.stdout.readuntil(b"Stop with"), PATIENCE)
+        ours, its = os.pipe()
+        with self._log.open("ab") as log, open(os.devnull, "rb") as nothing:
+            streams = nothing.fileno(), its, log.fileno()
+            self._process = forks.start(
+                ["run"], self._environment, self.folder, streams, quick=self._quick
+            )
+        os.close(its)
+        told = b""
+        with open(ours, "rb", buffering=0) as out:
+            async with asyncio.timeout(PATIENCE):
+                while b"Stop with" not in told:
+                    more = await asyncio.to_thread(out.read, 4096)
+                    assert more, told
+                    told += more
         found = _ADDRESS.search(told)
         assert found, told
         self.url = found[1].decode()
 
     async def runs(self, *arguments: str) -> str:
         """Another command beside it; its standard output."""
-        beside = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bot", *arguments,
-            cwd=self.folder, env=self._environment, stdout=subprocess.PIPE,
-        )  # fmt: skip
-        out, _ = await asyncio.wait_for(beside.communicate(), PATIENCE)
-        assert beside.returncode == 0, out
-        return out.decode()
+        done = await asyncio.to_thread(
+            forks.run, arguments, self._environment, self.folder, patience=PATIENCE
+        )
+        assert done.returncode == 0, done
+        return done.stdout
 
     async def is_killed(self) -> None:
         await self._ends(signal.SIGKILL)

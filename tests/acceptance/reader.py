@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from bot import render
@@ -33,6 +33,7 @@ SYSTEM = {
 }
 """Screens that no button leads to: what has run out, what failed, who is not taken now."""
 NAME = "language.name"
+_TICKS = {node.slot for node in CONTENT.nodes.values() if node.kind is NodeKind.CHECKLIST}
 PATIENCE = 40.0
 
 State = tuple[str, tuple[tuple[str, str], ...]]
@@ -56,8 +57,7 @@ def _landing(content: Content, to: Position) -> Position | None:
 
 def _state(position: Position) -> State:
     """A place without its ticks, of which there are too many to visit all."""
-    ticks = {node.slot for node in CONTENT.nodes.values() if node.kind is NodeKind.CHECKLIST}
-    return position.node, tuple(pair for pair in position.answers if pair[0] not in ticks)
+    return position.node, tuple(pair for pair in position.answers if pair[0] not in _TICKS)
 
 
 @cache
@@ -71,19 +71,22 @@ def graph(
     content = LASTING if lasting else CONTENT
     known: dict[State, tuple[tuple[Edge, State | None], ...]] = {}
     queue = deque(Position("bg", node) for node in (START, *others))
+    queued = {_state(here) for here in queue}
+    landings: dict[Position, Position | None] = {}
     while queue:
         here = queue.popleft()
-        if _state(here) in known:
-            continue
         shown = engine.screen(content, here)
         leads: dict[Edge, State | None] = {}
         for button in (*shown.choices, *(each for _, each in shown.marks)):
             if lasting and button.on_page:
                 continue
-            landing = _landing(content, button.to)
+            if button.to not in landings:
+                landings[button.to] = _landing(content, button.to)
+            landing = landings[button.to]
             edge = here.node, button.label, button.to.node
-            leads[edge] = _state(landing) if landing else None
-            if landing is not None:
+            leads[edge] = state = _state(landing) if landing else None
+            if landing is not None and state not in queued:
+                queued.add(state)
                 queue.append(Position("bg", landing.node, landing.answers))
         known[_state(here)] = tuple(leads.items())
     return known
@@ -298,6 +301,12 @@ class Walker:
             await asyncio.sleep(0.004)
 
 
+@lru_cache(100)
+def _on_telegram(shown: Screen) -> Outgoing:
+    """As it stands there; she looks often while she waits for it."""
+    return render.render(shown, TEXTS, telegram.LIMITS, datetime.now(UTC))
+
+
 class Reader(Walker):
     """On Telegram."""
 
@@ -333,7 +342,7 @@ class Reader(Walker):
         return (window.caption or "") if window else ""
 
     def _looks_like(self, shown: Screen) -> bool:
-        wanted = render.render(shown, TEXTS, telegram.LIMITS, datetime.now(UTC))
+        wanted = _on_telegram(shown)
         window = self.woman.window
         if window is None or not self._screen().startswith(wanted.text):
             return False
@@ -410,6 +419,8 @@ class ViberReader(Walker):
         return came[0].text if came else ""
 
     def _looks_like(self, shown: Screen) -> bool:
+        if not self._screen():
+            return False
         wanted = self._wanted(shown)
         return self._screen().startswith(viber.unformatted(wanted.text)) and self._leads(wanted)
 

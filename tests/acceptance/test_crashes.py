@@ -13,7 +13,7 @@ from tests.acceptance.consultant import Consultant, at_the_desk
 from tests.acceptance.program import Program, a_program
 from tests.acceptance.reader import CONTENT, TEXTS, Reader
 from tests.line import eventually
-from tests.standins.telegram import TelegramStandIn
+from tests.standins.telegram import Fault, TelegramStandIn
 
 
 def screen(node: str) -> str:
@@ -90,6 +90,30 @@ async def test_killed_right_after_her_message_it_is_there_and_her_window_is_cove
         reader.woman.taps(payload="bg:inside")
         await reader.sees(screen("case"))
         await reader.hides()
+
+
+async def test_killed_during_a_send_the_desk_decides_and_she_has_it_once(tmp_path: Path) -> None:
+    async with (
+        a_program(tmp_path) as (program, server),
+        at_the_desk(program.url, "maria", await _invitation(program)) as maria,
+    ):
+        reader = await _in_a_case(server)
+        await maria.claims()
+        await reader.sees(TEXTS.say("bg", "notice.claimed"))
+        server.fail(Fault("drip", "sendMessage"))
+        await maria.replies("идвам")
+        await reader.sees("идвам")
+        await program.is_killed()
+        assert _undecided(program) == 0
+        await program.starts()
+        assert await eventually(lambda: _undecided(program) == 1)
+        assert sum("идвам" in shown.words for shown in reader.woman.chat) <= 1
+        assert len([call for call in server.called("sendMessage") if "идвам" in str(call)]) == 1
+
+
+def _undecided(program: Program) -> int:
+    """How many messages may or may not have arrived."""
+    return program.count("messages WHERE state = 'unknown'")
 
 
 async def test_sigterm_under_load_is_out_within_ten_seconds_and_leaves_covers(

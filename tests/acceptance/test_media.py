@@ -223,3 +223,23 @@ async def test_what_cannot_be_opened_is_said_to_her_and_keeps_nothing(
             return [message.text for message in await desk.hers()] == ["после с думи"]
 
         assert await eventually(written)
+
+
+@pytest.mark.parametrize("arrives", [on_viber, on_the_web])
+async def test_when_she_hides_a_voice_can_be_fetched_no_more(
+    arrives: Arrives, tmp_path: Path
+) -> None:
+    async with a_case(tmp_path, arrives) as (line, phone, desk):
+        await sees(phone, say("notice.claimed"))
+        await desk.says(sounds.voice("m4a"))
+
+        async def heard() -> bool:
+            return bool(await phone.hears())
+
+        async def nothing_lies_there() -> bool:
+            return (await line.phen.store.counts())["lent"] == 0
+
+        assert await eventually(heard)
+        assert not await nothing_lies_there()
+        await phone.types("9")
+        assert await eventually(nothing_lies_there)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from bot.storage import together
+from bot.storage.engine import connect
 from bot.storage.records import Author, MessageState
 from dialogs import payload
 from dialogs.model import Position
-from tests.acceptance.steps import arrived, claimed, in_a_case, in_a_case_on_viber
+from tests.acceptance.steps import arrived, claimed, in_a_case, in_a_case_on_viber, screen
 from tests.line import Line, beside, eventually, running_line
 
 
@@ -84,6 +88,95 @@ async def test_the_stop_switch_stops_all_processes_at_once(first: Line, second: 
     assert await eventually(lambda: not first.phen.stop.on, patience=3)
 
 
+# --- a channel goes from one process to another ----------------------------------------------------
+
+_HOLDER = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND "
+_HOLDER += "(classid::bigint << 32 | objid::bigint) = :key"
+
+
+@asynccontextmanager
+async def taken_from(line: Line, role: str) -> AsyncIterator[None]:
+    """Another process has this role, since the one that had it lost its session."""
+    engine = connect(line.phen.settings.database)
+    key = {"key": together.key_of(role)}
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(
+                text(f"SELECT pg_terminate_backend(pid) FROM ({_HOLDER}) AS it"), key
+            )
+            await connection.execute(text("SELECT pg_advisory_lock(:key)"), key)
+            await connection.commit()
+            yield
+    finally:
+        await engine.dispose()
+
+
+async def test_who_has_lost_a_channel_covers_what_is_open_there(first: Line) -> None:
+    woman = await in_a_case(first)
+    async with taken_from(first, "telegram"):
+        await woman.sees(screen("start"))
+        assert await eventually(lambda: not first.phen.windows.open_ones())
+
+
+class Slow:
+    """Telegram takes its time for what is to be sent."""
+
+    def __init__(self, line: Line) -> None:
+        self.begun, self.go_on = asyncio.Event(), asyncio.Event()
+        send = line.telegram._do_send_message
+
+        async def slow(*args: Any) -> Any:
+            self.begun.set()
+            await self.go_on.wait()
+            return send(*args)
+
+        line.telegram._do_send_message = slow  # type: ignore[assignment,method-assign]
+
+
+def stands(line: Line, words: str) -> bool:
+    return any(
+        words in (shown.text or "")
+        for chat in line.telegram.chats.values()
+        for shown in chat.messages
+    )
+
+
+async def test_message_in_flight_lands_after_the_channel_was_lost_it_is_removed(
+    first: Line,
+) -> None:
+    maria, woman = await first.consultant(), await in_a_case(first)
+    case = await claimed(first, maria)
+    await woman.sees("Мария")
+    slow = Slow(first)
+    await first.phen.desk.reply(maria, case, "тук съм", "k")
+    await slow.begun.wait()
+    async with taken_from(first, "telegram"):
+        assert await eventually(lambda: "telegram" not in first.phen.delivery.served)
+        assert await eventually(lambda: not first.phen.windows.open_ones())
+        slow.go_on.set()
+        await first.phen.delivery.drain()
+        assert await eventually(lambda: first.telegram.called("sendMessage")[-1].answer is not None)
+        assert await eventually(lambda: not stands(first, "тук съм"))
+        assert await states(first, case) == [MessageState.DUE]
+
+
+async def test_message_in_flight_when_another_process_hears_that_she_hides_it_is_removed(
+    first: Line,
+) -> None:
+    maria, woman = await first.consultant(), await in_a_case(first)
+    case = await claimed(first, maria)
+    await woman.sees("Мария")
+    slow = Slow(first)
+    await first.phen.desk.reply(maria, case, "тук съм", "k")
+    await slow.begun.wait()
+    await first.phen.store.set_present(case, False)
+    slow.go_on.set()
+    await first.phen.delivery.drain()
+    assert await eventually(lambda: not stands(first, "тук съм"))
+    assert await states(first, case) == [MessageState.DUE]
+    assert not first.phen.windows.open_ones()
+
+
 class Page:
     """Her page: taps go to one process, its stream comes from another."""
 
@@ -102,6 +195,10 @@ class Page:
                     await self.taps_at.post("/seen", data={"n": line[4:]})
                 if line.startswith("data: "):
                     self.events.append(json.loads(line[6:]))
+
+    @property
+    def wiped(self) -> bool:
+        return any(each.get("all") for each in self.events)
 
     def heard(self, words: str) -> bool:
         return any(words in str(each.get("text", "")) for each in self.events)
@@ -150,10 +247,28 @@ async def test_hide_at_one_process_holds_what_comes_for_the_page_at_another(
         return found is not None and not found.present
 
     assert await eventually(held)
+    assert await eventually(lambda: page.wiped)
+    assert not second.phen.windows.open_ones(), "nor is what is just on its way shown there"
     await first.phen.desk.reply(maria, case, "тук съм", "k")
     await asyncio.sleep(1)
     assert not page.heard("тук съм")
     assert await states(first, case) == [MessageState.DUE]
+
+
+async def test_a_page_is_covered_though_the_word_that_she_hid_was_lost(
+    first: Line, second: Line, page: Page
+) -> None:
+    ours = second.phen.store.together
+    assert isinstance(ours, together.Among)
+    assert ours._mine is not None
+    engine = connect(first.phen.settings.database)
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": ours._mine["pid"]})
+    await engine.dispose()
+    assert await eventually(lambda: ours._since is None)
+    await page.taps("hide", away="1")
+    assert await eventually(lambda: page.wiped)
+    assert not second.phen.windows.open_ones()
 
 
 async def test_an_answer_on_viber_given_at_another_process_arrives(

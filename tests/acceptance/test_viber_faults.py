@@ -162,7 +162,7 @@ async def test_an_old_tap_that_opened_a_case_is_replayed_after_its_end(tmp_path:
 # --- who is not Viber ----------------------------------------------------------------------------
 
 
-async def test_a_wrong_signature_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+async def test_signature_wrong_missing_or_empty_is_403_and_nothing_written(tmp_path: Path) -> None:
     async with a_program_on_viber(tmp_path) as (program, server):
         reader = ViberReader(server.woman(), "bg")
         await reader.opens()
