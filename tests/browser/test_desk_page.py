@@ -236,6 +236,7 @@ async def test_what_came_while_the_page_changed_rings_too(on: Stage) -> None:
     case = await on.hers(NAMES[0])
     await on.goes()
     await on.page.locator("#list h2").first.click()
+    await expect(on.page.locator("#sound")).to_have_attribute("data-state", "on")  # it listens
     await on.centre.woman(NAMES[1], "Ало?")  # nobody has told the page yet
     await on.page.locator(".card.mine a").click()
     await on.page.wait_for_url(f"**/{case.id}")
