@@ -21,6 +21,7 @@ from starlette.applications import Starlette
 from bot.aside import AsideKeeper
 from bot.bell import Bell
 from bot.channels.base import Channel, Unauthorised, Webhook
+from bot.channels.telegram import NAME as TELEGRAM
 from bot.channels.telegram import TelegramChannel, WebhookAt
 from bot.channels.telegram_profile import Profile
 from bot.channels.viber import ViberChannel
@@ -57,7 +58,8 @@ from scheduler.clock import Clock
 _ROOT = Path(__file__).resolve().parent.parent
 PICTURES, AUDIO = _ROOT / "pictures", _ROOT / "audio"
 DRAIN_SECONDS = 6.0
-"""Of the ten that a clean stop may take; the rest is for the web server."""
+"""Of the ten that a clean stop may take; the rest is for the web server and the database."""
+LAST_SECONDS = 1.0
 FORUM = "forum"
 """In the health: whether the desk's group is kept as the cases are."""
 CLOCK = "clock"
@@ -67,6 +69,8 @@ PAGE = "page"
 TICK_SECONDS = 5
 BEGIN_SECONDS = 2.0
 """How long the web waits at the start for the channels."""
+GIVE_UP_SECONDS = 3.0
+"""How long a channel that was lost to another process goes on covering what is open."""
 AGAIN_SECONDS = 5.0
 """Until a channel that broke begins again."""
 
@@ -185,7 +189,7 @@ def _joined(
     links = Links(vault, settings.address, (PICTURES, AUDIO), now, store)
     hooks: list[Webhook] = []
     if settings.telegram_token is not None:
-        channels["telegram"] = telegram = _telegram(settings, content, texts, store, now)
+        channels[TELEGRAM] = telegram = _telegram(settings, content, texts, store, now)
         hooks += [telegram.hook] if telegram.hook is not None else []
     viber = _viber(settings, content, texts, links, now)
     if viber is not None:
@@ -242,6 +246,7 @@ def _joined(
 
     together.hear(PAGE, told)
     together.hear(OUTBOX, lambda _: delivery.woken())
+    together.missed(delivery.woken)
     desk_bot = _desk_bot(settings, now)
     bells = None if desk_bot is None else Bells(desk_bot, store, vault, texts, now)
     return Phen(
@@ -293,6 +298,7 @@ def _telegram(
         [_profile(language, texts) for language in content.languages],
         now,
         webhook=webhook,
+        contested=lambda: store.together.contested(TELEGRAM),
     )
 
 
@@ -391,7 +397,7 @@ def web_app(phen: Phen, demo: Demo | None = None) -> Starlette:
             changes=phen.changes,
             now=phen.now,
             health=phen.health,
-            metrics=Metrics(phen.store, phen.now, (*phen.channels, CLOCK)),
+            metrics=Metrics(phen.store, phen.now, _could_hold(phen)),
             public_url=phen.settings.address,
             demo=demo is not None,
             demo_login=demo.login if demo else None,
@@ -409,9 +415,23 @@ async def serve(
 ) -> None:
     """Run the web server, the channels, the outbox and the clock until `stop` is set.
 
-    `listening` is told the port. Raises `AddressInUse` or `AddressWrong` before anything runs.
+    `listening` is told the port. Raises `AddressInUse`, `AddressWrong` or `ServedAlready`
+    before anything runs.
     """
     listener = _bind(phen.settings)
+    with contextlib.ExitStack() as ours:
+        ours.callback(listener.close)
+        ours.enter_context(phen.store.served_from_here())
+        await _serve(phen, stop, listener, demo, listening)
+
+
+async def _serve(
+    phen: Phen,
+    stop: asyncio.Event,
+    listener: socket.socket,
+    demo: Demo | None,
+    listening: Callable[[int], None],
+) -> None:
     together = phen.store.together
     await phen.store.close_unreadable()
     await phen.store.recover(await together.living())
@@ -445,17 +465,19 @@ async def serve(
         await stop.wait()
     finally:
         log.event("stopping")
+        until = asyncio.get_running_loop().time() + DRAIN_SECONDS
         await _still(clock)
         await _end(*work)
-        await _drain(phen)
+        await _drain(phen, until)
         server.should_exit = True
         await serving
         await _end(sending, words)
         with contextlib.suppress(Exception):
-            await phen.aside.tick()
+            await asyncio.wait_for(phen.aside.tick(), LAST_SECONDS)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(phen.conversation.finish(), 1)
-        await _end(among)  # only now may another process take over what was ours
+            await asyncio.wait_for(phen.conversation.finish(), LAST_SECONDS)
+        among.cancel()  # only now may another process take over what was ours
+        await asyncio.wait({among}, timeout=LAST_SECONDS)
         log.event("stopped")
 
 
@@ -473,10 +495,15 @@ def _bind(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
+        listener.listen()  # whoever calls before the server runs waits, and is not refused
     except OSError as error:
         listener.close()
         raise (AddressInUse if error.errno == errno.EADDRINUSE else AddressWrong) from None
     return listener
+
+
+def _could_hold(phen: Phen) -> list[str]:
+    return [*(name for name in phen.channels if name != WEB), CLOCK]
 
 
 def _roles(phen: Phen) -> list[Coroutine[Any, Any, None]]:
@@ -526,7 +553,7 @@ async def _channel(phen: Phen, channel: Channel) -> None:
             await _receive(phen, channel.name, partial(channel.run, phen.conversation))
     finally:
         if not phen.store.together.holds(channel.name):
-            phen.windows.drop_all(channel.name)
+            await phen.conversation.give_up(channel.name, GIVE_UP_SECONDS)
 
 
 async def _receive(phen: Phen, name: str, run: Callable[[], Awaitable[None]]) -> None:
@@ -545,16 +572,31 @@ async def _receive(phen: Phen, name: str, run: Callable[[], Awaitable[None]]) ->
 
 
 async def _hear(phen: Phen) -> None:
-    """Look at the stop switch whenever another process says so."""
-    said = asyncio.Event()
+    """Look at the stop switch whenever another process says so; and, where words were lost,
+    at what they may have been about."""
+    said, missed = asyncio.Event(), asyncio.Event()
     phen.store.together.hear(STOP, lambda _: said.set())
+    for event in (missed, said):
+        phen.store.together.missed(event.set)
     while True:
         await said.wait()
         said.clear()
         try:
             await phen.stop.refresh()
-        except Exception as error:  # the clock looks again
+            if missed.is_set():
+                await _cover_pages(phen)
+                missed.clear()
+        except Exception as error:
             log.failed("tick_failed", error)
+            await asyncio.sleep(1)
+            said.set()
+
+
+async def _cover_pages(phen: Phen) -> None:
+    """The word that she hid may have been lost: her pages here are covered now."""
+    for address in phen.web.addresses:
+        if await phen.conversation.covered_elsewhere(Who(WEB, address)):
+            phen.web.told(phen.conversation, Word.WIPE, address, 0)
 
 
 def _new_clock() -> Clock:
@@ -610,10 +652,10 @@ async def _end(*tasks: asyncio.Task[None]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _drain(phen: Phen) -> None:
+async def _drain(phen: Phen, until: float) -> None:
     """Cover every open window and finish what is under way, for as long as there is time."""
     try:
-        async with asyncio.timeout(DRAIN_SECONDS):
+        async with asyncio.timeout_at(until):
             await phen.conversation.cover_all()
             await phen.delivery.drain()
     except TimeoutError:

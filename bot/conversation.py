@@ -158,6 +158,16 @@ class Conversation:
         self._windows.opened(who)
         self._spawn(self._present(who, page=True))
 
+    def stays(self, channel: str, address: str) -> None:
+        """A page of hers was closed at another process; see `WebIntake.stays`."""
+        window = self._windows.get(Who(channel, address))
+        if window is not None and window.open:
+            self.here(channel, address)
+
+    def covered(self, channel: str, address: str) -> None:
+        """Another process covers her page: nothing more is said on it from here."""
+        self._windows.covered_elsewhere(Who(channel, address))
+
     async def unread(self, channel: str, address: str) -> Sequence[Outgoing]:
         """The case messages that are due to her; see `Delivery.unread`."""
         if self._stopped():
@@ -218,6 +228,31 @@ class Conversation:
         """Cover every open window, since the line was stopped."""
         for who in self._windows.open_ones():
             self.idle(who)
+
+    async def give_up(self, channel: str, patience: float) -> None:
+        """Another process has this channel now: what is open is covered, and then forgotten.
+
+        It cannot know of these windows, and nobody else would cover one that is left alone.
+        """
+        mine = [who for who in self._windows.open_ones() if who.channel == channel]
+        try:
+            async with asyncio.timeout(patience):
+                for who in mine:
+                    if not self._lasting(who):
+                        self.idle(who)
+                for who in mine:
+                    await self._windows.settled_for(who)
+        except TimeoutError:
+            log.event("window_dropped")
+        finally:
+            self._windows.drop_all(channel)
+
+    async def covered_elsewhere(self, who: Who) -> bool:
+        """Whether another process has covered her page, which is open here."""
+        window = self._windows.get(who)
+        if window is None or not (window.open and window.in_case):
+            return False
+        return await self._handover.is_away(who)
 
     async def cover_all(self) -> None:
         """Cover every open window, for a clean shutdown."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -128,10 +128,9 @@ class Delivery:
                 await self._round()
             except Exception as error:  # the next round tries again
                 log.failed("outbox_unread", error)
-            try:
-                await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):  # `wait_for` may eat a stop
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._woken.wait()
 
     async def unread(self, who: Who) -> list[Outgoing]:
         """What is due to her, for a page that can show it only in an answer. Settles nothing."""
@@ -201,6 +200,7 @@ class Delivery:
         """Send one message; how it is to be settled."""
 
         async def sent(handle: Handle) -> None:
+            landed.append(handle)
             if self._channels[due.channel].limits.lasting:  # nothing to remove; it may fail later
                 return await self._remember(due, who, handle)
             try:
@@ -211,6 +211,7 @@ class Delivery:
         if due.what is not What.SAY:
             return await self._mend(due, who)
         settle = partial(self._settle, due)
+        landed: list[Handle] = []
         try:
             here = Position(due.language, CASE_ENDED if due.ended else CASE)
             message = await self._message(due.channel, here, due.message)
@@ -241,7 +242,7 @@ class Delivery:
             log.failed("delivery_failed", error)
             return partial(settle, MessageState.FAILED)
         told.count("sent")
-        return partial(self._sent, due, who)
+        return partial(self._sent, due, who, landed)
 
     async def _mend(self, due: Due, who: Who) -> Callable[[], Awaitable[None]]:
         """Change or remove what stands in her chat; how that is to be settled.
@@ -300,17 +301,31 @@ class Delivery:
             del self._lost[who, handle]
             await self.undelivered(who, handle)
 
-    async def _sent(self, due: Due, who: Who) -> None:
-        """She has it; what the desk did may also change what her window says."""
+    async def _sent(self, due: Due, who: Who, landed: Sequence[Handle]) -> None:
+        """She has it; what the desk did may also change what her window says.
+
+        Where she hid meanwhile, and another process heard that, it goes from her chat again.
+        """
+        several = self._store.together.several
+        if several and self._is_open(who) and not self._channels[who.channel].limits.lasting:
+            case = await self._store.case(due.case_id)
+            if case is None or not case.present:
+                self._windows.covered_elsewhere(who)
+                self._windows.remove(who, landed)
+                return await self._postpone(due, self._now(), afresh=True)
         await self._settle(due, MessageState.SENT)
         if due.message.author is Author.SYSTEM:
             await self._on_notice(who)
 
     async def _hold(self, due: Due) -> None:
-        window = self._windows.get(Who(due.channel, due.address))
-        if window is None or not window.open:  # else she is back already
+        # Else she is back already; and where we serve her no more, another process knows.
+        if due.channel in self._served and not self._is_open(Who(due.channel, due.address)):
             await self._store.set_present(due.case_id, False, self._store.together.worker)
         await self._postpone(due, self._now(), afresh=True)
+
+    def _is_open(self, who: Who) -> bool:
+        window = self._windows.get(who)
+        return window is not None and window.open
 
     async def _again(self, due: Due, reached: bool = True) -> None:
         if not self._channels[due.channel].limits.keeps_window:

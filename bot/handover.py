@@ -184,6 +184,11 @@ class Handover:
                 await self._store.set_present(case.id, False, worker)
                 self._changes.notify()
 
+    async def is_away(self, who: Who) -> bool:
+        """Whether she has a case, and its window is not open."""
+        case = await self._open_or_unread(who)
+        return case is not None and not case.present
+
     async def silence(self, who: Who) -> None:
         """Nothing more of her case's voices can be fetched, until they are shown again."""
         await self._store.take_back_lent(who.channel, who.address)

@@ -21,6 +21,7 @@ class Changes:
     def __init__(self, together: Alone | None = None) -> None:
         self._together = together or Alone()
         self._together.hear(DESK, lambda _: self._wake())
+        self._together.missed(self._wake)
         self._listeners: set[asyncio.Event] = set()
         self._desks: set[asyncio.Event] = set()
 

@@ -253,7 +253,16 @@ class Windows:
             window = self._windows.pop(who)
             self._stop_clock(window)
             window.open, window.wanted = False, None
+            window.moves += 1  # what is under way is removed as soon as it lands
+            window.closings += 1
             window.line.clear()
+
+    def covered_elsewhere(self, who: Who) -> None:
+        """Another process has covered or hidden her window: what is just being said is held."""
+        window = self._windows.get(who)
+        if window is not None:
+            window.closings += 1
+            self.left(who)
 
     def case_over(self, who: Who) -> None:
         """Her case has ended; its messages stay until the window is covered."""
@@ -404,13 +413,14 @@ class Windows:
             if handle != window.handle:
                 self.remove(who, [handle])
             return
-        window.handle = handle
+        in_place, window.handle = handle == window.handle, handle
         if window.wanted is not message:
             return
         lost = window.lost and not self._lasting(who)
         if message.cover and lost:  # content that nobody knows of may stand above it
-            window.lost = False
-            self._spawn(self._sweep(who, handle))
+            if not in_place:  # else that may stand below it, too: the next one is the newest
+                window.lost = False
+                self._spawn(self._sweep(who, handle))
             self.renew(who)
         else:
             window.wanted = None

@@ -235,6 +235,10 @@ class WebhookSet(Unsent):
     """Somebody set a webhook; while it stands there are no updates for us."""
 
 
+class Contested(Unsent):
+    """Somebody else asks for our updates at the same time."""
+
+
 _GONE = ("chat not found", "user not found", "deactivated", "peer_id_invalid", "user_is_blocked")
 _WHY = (
     ("message is not modified", Why.SAME),
@@ -266,7 +270,7 @@ def verdict(error: Exception) -> SendError:
         case Forbidden() | ChatMigrated():
             return Gone()
         case Conflict():
-            return WebhookSet() if "webhook" in said else Unsent()
+            return WebhookSet() if "webhook" in said else Contested()
         case BadRequest() if any(part in said for part in _GONE):
             return Gone()
         case BadRequest():
@@ -275,12 +279,20 @@ def verdict(error: Exception) -> SendError:
             return Unknown()
 
 
-async def updates_for(bot: MuteBot, offset: int | None, hold: int) -> Sequence[object]:
+async def updates_for(
+    bot: MuteBot,
+    offset: int | None,
+    hold: int,
+    contested: Callable[[], None] = lambda: None,
+) -> Sequence[object]:
     """Ask for updates; a webhook that stands in the way is taken down. Raises a `SendError`."""
     try:
         batch = await _ask(bot.updates_as_they_came(offset, hold))
     except WebhookSet:
         await _ask(bot.delete_webhook(drop_pending_updates=False))
+        raise
+    except Contested:
+        contested()
         raise
     if not isinstance(batch, list):
         raise Unknown
@@ -483,12 +495,15 @@ class TelegramChannel:
         now: Callable[[], datetime],
         random: Callable[[], float] = random.random,
         webhook: WebhookAt | None = None,
+        contested: Callable[[], None] = lambda: None,
     ) -> None:
         """`api` is the base address, such as https://api.telegram.org. `pictures` holds
         <name>.png, `cover.png` among them: it stands in for what is missing, and over what
-        Telegram no longer lets us delete. Without a `webhook` Telegram is asked for updates.
+        Telegram no longer lets us delete. Without a `webhook` Telegram is asked for updates;
+        `contested` is called when somebody else asks for them, too.
         """
         self.events: Counter[str] = Counter()
+        self._contested = contested
         self._http = Http()
         self._requests = AiohttpRequest(self._http), AiohttpRequest(Http(connections=1))
         self._files = f"{api.rstrip('/')}/file/bot{token}/"
@@ -528,7 +543,7 @@ class TelegramChannel:
             if self.hook is not None:
                 await self.hook.run(_HandingOver(intake, Order(self._now)))
             else:
-                fetch = partial(updates_for, self._bot)
+                fetch = partial(updates_for, self._bot, contested=self._contested)
                 told = self._read, self._now, self._random, self.events
                 self._poller = Poller(self.name, fetch, *told)
                 await self._poller.run(_HandingOver(intake))

@@ -65,12 +65,21 @@ class WebIntake(Intake, Protocol):
         """Her page is open and shows her case or a screen beside it: send what was held."""
         ...
 
+    def stays(self, channel: str, address: Address) -> None:
+        """A page of hers at another process was closed: one that is open here stays open."""
+        ...
+
+    def covered(self, channel: str, address: Address) -> None:
+        """Another process covers her page: nothing more is said on it."""
+        ...
+
 
 class Word(StrEnum):
     """What one process tells another about a page whose stream it may have."""
 
     SEEN = "seen"  # it has the messages up to a number on its screen
     HERE = "here"  # she is back at it
+    LEFT = "left"  # the last stream of a process has ended: hers here may still be open
     WIPE = "wipe"  # it is to be covered
 
 
@@ -169,8 +178,9 @@ class WebChannel:
                 raise NotAnswered from None
             window = request.shown.result() if request.shown.done() else request.latest
             hidden = window is None and request.removed
-            if window is not None and window.in_case and not window.cover:
-                self._tell(Word.HERE, incoming.address)
+            back = window is not None and window.in_case and not window.cover
+            if back and incoming.address not in self._streams:
+                self._elsewhere(Word.HERE, incoming.address, 0)
             return Answer(window, tuple(request.messages), hidden)
 
     @asynccontextmanager
@@ -192,12 +202,19 @@ class WebChannel:
                 self._streams.pop(address, None)
                 self._give_up(address)
                 intake.left(NAME, address)
+                self._elsewhere(Word.LEFT, address, 0)
 
     def seen(self, address: Address, number: int) -> bool:
         """Her page has the case messages up to `number` on its screen.
 
         True when that is news, and from a page that is open.
         """
+        news = self._has_read(address, number)
+        if news:  # what waits for it may have gone down a stream of another process
+            self._elsewhere(Word.SEEN, address, number)
+        return news and address in self._streams
+
+    def _has_read(self, address: Address, number: int) -> bool:
         before = self._read.pop(address, 0)
         self._read[address] = max(number, before)
         if len(self._read) > _REMEMBERED:
@@ -205,9 +222,7 @@ class WebChannel:
         for known, here in self._waiting.get(address, {}).items():
             if known <= number and not here.done():
                 here.set_result(None)
-        if number > before:
-            self._tell(Word.SEEN, address, number)
-        return number > before and address in self._streams
+        return number > before
 
     @property
     def addresses(self) -> list[Address]:
@@ -218,15 +233,14 @@ class WebChannel:
         """Another process says this of a page that has its stream here."""
         match word:
             case Word.WIPE:
+                intake.covered(NAME, address)
                 self._push(address, Wipe((WINDOW,)))
             case Word.HERE:
                 intake.here(NAME, address)
-            case Word.SEEN if self.seen(address, number):
+            case Word.SEEN if self._has_read(address, number):
                 intake.here(NAME, address)
-
-    def _tell(self, word: Word, address: Address, number: int = 0) -> None:
-        if address not in self._streams:
-            self._elsewhere(word, address, number)
+            case Word.LEFT:
+                intake.stays(NAME, address)
 
     # --- the channel's protocol ------------------------------------------------------------
 
@@ -248,7 +262,7 @@ class WebChannel:
         for request in self._requests.get(address, ()):
             request.removed = request.removed or WINDOW in handles
         if WINDOW in handles:
-            self._tell(Word.WIPE, address)
+            self._elsewhere(Word.WIPE, address, 0)
         self._push(address, Wipe(tuple(handles)))
 
     async def sweep(self, address: Address, newest: Handle | None) -> None:

@@ -156,7 +156,8 @@ class Forum:
                     await asyncio.sleep(pause)
                     continue
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), self._until_next())
+                    async with asyncio.timeout(self._until_next()):  # `wait_for` may eat a stop
+                        await changed.wait()
                 await asyncio.sleep(SETTLE_SECONDS)
 
     async def _round(self) -> float:

@@ -72,14 +72,15 @@ class Calls(Part):
         return found
 
     async def answer_call(self, call_id: int, reply: Reply) -> None:
-        """It was taken; this is to be answered."""
+        """It was taken; this is to be answered, and what it brought is kept no longer."""
         async with self._database.write() as connection:
             query = select(calls.c.call_key).where(calls.c.id == call_id)
             key = (await connection.execute(query)).scalar()
             if key is None:
                 return
             answer = self._vault.seal("call", "calls", "answer", key.hex(), _padded(reply.body))
-            values = {"status": reply.status, "answer": answer}
+            nothing = call_keys.seal(self._vault, self._today(), key.hex(), b"")
+            values = {"status": reply.status, "answer": answer, "body": nothing}
             await connection.execute(calls.update().where(calls.c.id == call_id).values(**values))
 
     async def fetch_answer(self, call_id: int) -> Reply | None:

@@ -9,9 +9,11 @@ row. Readers take no lock, and each sees one snapshot.
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from bot.storage.records import DatabaseUnreachable, ServerLogsText
+from bot.storage.records import DatabaseUnreachable, ServedAlready, ServerLogsText
 
 LOCK_WAIT_MS = 5_000
-CLOSE_WAIT = 5.0
+CLOSE_WAIT = 2.0
 """Seconds that a closing store waits for what is under way."""
-_HANG_UP_WAIT = 2.0
+_HANG_UP_WAIT = 1.0
 _CHECKPOINT_WAIT_MS = 100
 _CHECKPOINT_PAUSE = 0.2
 _WRITES = "phen_writes"
@@ -229,6 +231,30 @@ class Database:
                 return False
             await asyncio.sleep(_CHECKPOINT_PAUSE)
         return True
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the lock beside SQLite's file; it ends with this process, however that ends.
+
+        Raises `ServedAlready`, `DatabaseUnreachable`.
+        """
+        file = self._engine.url.database
+        if not self._sqlite or file in (None, "", ":memory:"):
+            yield
+            return
+        try:
+            handle = os.open(f"{file}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:
+            raise DatabaseUnreachable from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            raise ServedAlready from None
+        try:
+            yield
+        finally:
+            os.close(handle)
 
     def log_bytes(self) -> int:
         """How long SQLite's write-ahead log is."""

@@ -83,8 +83,7 @@ class Outbox(MediaPart):
         opened = [(row.outbox_id, self._due(row, standing.get(row.id))) for row in rows]
         for outbox_id, due in opened:
             if due is None:
-                log.alarm("unreadable")
-                await self.settle(outbox_id, MessageState.FAILED)
+                await self._give_up_unreadable(outbox_id)
         return [due for _, due in opened if due is not None]
 
     async def _standing(
@@ -101,6 +100,29 @@ class Outbox(MediaPart):
             except Tampered:
                 log.alarm("unreadable")
         return found
+
+    async def _give_up_unreadable(self, outbox_id: int) -> None:
+        """Settle what cannot be opened, unless its key was just put under another day's.
+
+        In a writer's turn: no key is replaced meanwhile.
+        """
+        query = (
+            select(messages, cases.c.wrapped_key, cases.c.day_key, cases.c.address)
+            .join_from(outbox, messages, messages.c.id == outbox.c.message_id)
+            .join(cases, cases.c.id == outbox.c.case_id)
+            .where(outbox.c.id == outbox_id, ~outbox.c.sending)
+        )
+        async with self._database.write() as connection:
+            row = (await connection.execute(query)).one_or_none()
+            if row is None:
+                return
+            try:
+                self._message(row, self._key(row))
+                self._address(row.case_id, row.address)
+            except (Tampered, KeyDestroyed):
+                log.alarm("unreadable")
+                which = outbox.c.id == outbox_id
+                await _settle(connection, which, MessageState.FAILED, self._now())
 
     def _due(self, row: Row[Any], handle: str | None) -> Due | None:
         try:

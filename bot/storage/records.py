@@ -353,6 +353,10 @@ class DatabaseUnreachable(StoreError):
     """The database cannot be opened; check PHEN_DATABASE_URL, its folder or server, its rights."""
 
 
+class ServedAlready(StoreError):
+    """Another process serves this SQLite database; stop it. Several together need PostgreSQL."""
+
+
 class ServerLogsText(StoreError):
     """PostgreSQL would write what is stored, or when, into its own log."""
 

@@ -8,6 +8,7 @@ is sealed by the vault.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -68,7 +69,7 @@ class Store(
         engine = connect(url)
         store = cls(Database(engine), vault, now)
         if engine.dialect.name != "sqlite":
-            store.together = Among(engine, now)
+            store.together = Among(engine)
         try:
             await store._database.check()
             await store._check_version()
@@ -83,6 +84,13 @@ class Store(
         if revision == newest():
             return
         raise NotMigrated if revision is None or known(revision) else NewerDatabase
+
+    def served_from_here(self) -> AbstractContextManager[None]:
+        """While it lasts, no other process serves this database, where it is a file.
+
+        Raises `ServedAlready`.
+        """
+        return self._database.alone()
 
     async def answers(self) -> bool:
         """Whether the database can be read now, for `/healthz`."""

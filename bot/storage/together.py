@@ -15,10 +15,10 @@ import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ARRAY, ColumnElement, Text, bindparam, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -29,12 +29,21 @@ BEAT_SECONDS = 2.0
 """How often a process says that it is there, and tries for the roles that it wants."""
 SILENT = timedelta(seconds=10)
 """Who has said nothing for so long counts as gone."""
-ANSWER_SECONDS = 3.0
-"""How long the session waits for the server before it counts as lost."""
+ANSWER_SECONDS = 5.0
+"""How long the session waits for the server before it counts as lost. Less than the server waits
+for a machine that is gone: whoever is cut off knows it before another has its roles."""
 _FORGOTTEN = timedelta(hours=1)
 _NAME = "phen"
 _SEPARATOR = "|"
 _MOST_WORDS = 1000
+_AT_ONCE = 200
+"""Words of one turn: however many are told, this process goes on saying that it is there."""
+_SAY = select(func.pg_notify(_NAME, func.unnest(bindparam("words", type_=ARRAY(Text)), type_=Text)))
+_WHOSE = text("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")
+_GHOST = text(
+    "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity "
+    "WHERE pid = :pid AND backend_start = :backend_start"
+)
 
 log = EventLog("together")
 
@@ -44,14 +53,22 @@ Work = Callable[[], Awaitable[None]]
 class Alone:
     """One process: it holds every role, and words stay within it."""
 
+    several = False
+    """Whether there may be others."""
+
     def __init__(self) -> None:
         self.worker = secrets.token_hex(16)
         self._hearing: dict[str, list[Callable[[str], None]]] = {}
+        self._deaf: list[Callable[[], None]] = []
         self._one_by_one: dict[str, asyncio.Lock] = {}
 
     def hear(self, topic: str, callback: Callable[[str], None]) -> None:
         """Call this for every word on the topic that another process tells."""
         self._hearing.setdefault(topic, []).append(callback)
+
+    def missed(self, callback: Callable[[], None]) -> None:
+        """Call this when words may have been lost: look at everything that they are about."""
+        self._deaf.append(callback)
 
     def tell(self, topic: str, word: str = "") -> None:
         """Say a word to the other processes. It names nobody, and may be lost."""
@@ -63,6 +80,9 @@ class Alone:
     def somebody_holds(self, role: str) -> bool:
         """Whether this process, or another one, has the role."""
         return True
+
+    def contested(self, role: str) -> None:
+        """Somebody else does this role's work: where we cannot know that it is ours, it is not."""
 
     @property
     def watched_elsewhere(self) -> bool:
@@ -95,21 +115,26 @@ class Among(Alone):
     another has it: while the database is away, 112 is still answered.
     """
 
-    def __init__(self, engine: AsyncEngine, now: Callable[[], datetime]) -> None:
+    several = True
+
+    def __init__(self, engine: AsyncEngine) -> None:
         super().__init__()
         self._engine = engine
-        self._now = now
         self._wanted: dict[str, asyncio.Event] = {}
         self._held: set[str] = set()
         self._lost: dict[str, asyncio.Event] = {}
         self._known: set[str] = set()  # roles of which is known who has them
         self._took_part = False
+        self._since: float | None = None  # how long the session has been there without a break
+        self._mine: dict[str, Any] | None = None  # the server's own name of the last session
         self._words: OrderedDict[str, None] = OrderedDict()
         self._something = asyncio.Event()
         self._watched = False
 
     def tell(self, topic: str, word: str = "") -> None:
-        self._words[_SEPARATOR.join((self.worker, topic, word))] = None
+        spoken = _SEPARATOR.join((self.worker, topic, word))
+        self._words.pop(spoken, None)  # said again, it is the newest
+        self._words[spoken] = None
         if len(self._words) > _MOST_WORDS:
             self._words.popitem(last=False)
         self._something.set()
@@ -124,8 +149,14 @@ class Among(Alone):
     def watched_elsewhere(self) -> bool:
         return self._watched
 
+    def contested(self, role: str) -> None:
+        if role in self._held and self._since is None:
+            self._settle(role, mine=False)
+
     async def living(self) -> frozenset[str]:
-        query = select(workers.c.id).where(workers.c.seen_at > self._now() - SILENT)
+        # After an outage that all had in common, everybody is given the time to be heard again.
+        steady = self._since is not None and _time() - self._since > SILENT.total_seconds()
+        query = select(workers.c.id).where(_heard_within(SILENT if steady else _FORGOTTEN))
         async with self._engine.connect() as connection:
             found = (await connection.execute(query)).scalars()
             return frozenset({*found, self.worker})
@@ -151,8 +182,9 @@ class Among(Alone):
         finally:
             lost.cancel()
             doing.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await doing
+            await asyncio.wait({doing})
+            if not doing.cancelled():
+                doing.exception()
 
     @asynccontextmanager
     async def alone(self, name: str) -> AsyncIterator[None]:
@@ -167,7 +199,10 @@ class Among(Alone):
                     await self._take_part(connection, watched)
             except Exception as error:
                 log.failed("session_lost", error)
-            await asyncio.sleep(BEAT_SECONDS / 2)
+            finally:
+                worked, self._since = self._since is not None, None
+            if not worked:
+                await asyncio.sleep(BEAT_SECONDS / 2)
 
     # --- the session ---------------------------------------------------------------------------
 
@@ -189,38 +224,66 @@ class Among(Alone):
                 await asyncio.wait_for(connection.close(), ANSWER_SECONDS)
 
     async def _take_part(self, connection: AsyncConnection, watched: Callable[[], bool]) -> None:
-        loop = asyncio.get_running_loop()
         locked: set[str] = set()  # by this session
+        await _within(self._lay_ghost(connection))
         await _within(self._try_for(connection, locked, list(self._held)))
+        self._since = _time()
         # After a common loss, whoever had a role is given the time to take it again.
-        next_beat = loop.time() + (BEAT_SECONDS if self._took_part else 0.0)
+        next_beat = _time() + (BEAT_SECONDS if self._took_part else 0.0)
+        if self._took_part:
+            self._was_deaf()
         self._took_part = True
         while True:
             self._something.clear()
             await _within(self._speak(connection))
-            if loop.time() >= next_beat:
+            if _time() >= next_beat:
                 await _within(self._beat(connection, watched()))
                 await _within(self._try_for(connection, locked, list(self._wanted)))
-                next_beat = loop.time() + BEAT_SECONDS
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._something.wait(), next_beat - loop.time())
+                next_beat = _time() + BEAT_SECONDS
+            with contextlib.suppress(TimeoutError):  # `wait_for` may eat a stop
+                async with asyncio.timeout(next_beat - _time()):
+                    await self._something.wait()
             if any(role not in self._known for role in self._wanted):
-                next_beat = min(next_beat, loop.time())  # one that was just asked for
+                next_beat = min(next_beat, _time())  # one that was just asked for
+
+    async def _lay_ghost(self, connection: AsyncConnection) -> None:
+        """End the session before this one, where the server has not seen yet that it is over.
+
+        Else what we held would count as another's.
+        """
+        if self._mine is not None:
+            await connection.execute(_GHOST, self._mine)
+        self._mine = dict((await connection.execute(_WHOSE)).mappings().one())
+
+    def _was_deaf(self) -> None:
+        for callback in self._deaf:
+            callback()
 
     async def _speak(self, connection: AsyncConnection) -> None:
-        while self._words:
-            word = next(iter(self._words))
-            await connection.execute(select(func.pg_notify(_NAME, word)))
-            self._words.pop(word, None)
+        words = list(self._words)[:_AT_ONCE]
+        if not words:
+            return
+        for word in words:  # what is told from now on is said again: it may be news
+            del self._words[word]
+        try:
+            await connection.execute(_SAY, {"words": words})
+        except BaseException:
+            for word in reversed(words):
+                if word not in self._words:
+                    self._words[word] = None
+                    self._words.move_to_end(word, last=False)
+            raise
+        if self._words:
+            self._something.set()
 
     async def _beat(self, connection: AsyncConnection, watched: bool) -> None:
-        now = self._now()
-        row = {"seen_at": now, "watched": watched}
+        # By the server's clock: those of two machines may be far apart.
+        row = {"seen_at": func.now(), "watched": watched}
         mine = insert(workers).values(id=self.worker, **row)
         await connection.execute(mine.on_conflict_do_update(index_elements=["id"], set_=row))
-        await connection.execute(workers.delete().where(workers.c.seen_at < now - _FORGOTTEN))
+        await connection.execute(workers.delete().where(~_heard_within(_FORGOTTEN)))
         others = select(workers.c.id).where(
-            workers.c.id != self.worker, workers.c.watched, workers.c.seen_at > now - SILENT
+            workers.c.id != self.worker, workers.c.watched, _heard_within(SILENT)
         )
         self._watched = (await connection.execute(others)).first() is not None
 
@@ -264,6 +327,14 @@ class Among(Alone):
 async def _within(call: Awaitable[None]) -> None:
     async with asyncio.timeout(ANSWER_SECONDS):
         await call
+
+
+def _heard_within(span: timedelta) -> ColumnElement[bool]:
+    return workers.c.seen_at > func.now() - span
+
+
+def _time() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def key_of(name: str) -> int:

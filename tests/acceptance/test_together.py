@@ -19,6 +19,7 @@ from bot.storage.engine import connect
 from bot.storage.records import Author, MessageState
 from dialogs import payload
 from dialogs.model import Position
+from tests.acceptance.reader import Reader
 from tests.acceptance.steps import arrived, claimed, in_a_case, in_a_case_on_viber, screen
 from tests.line import Line, beside, eventually, running_line
 
@@ -88,10 +89,13 @@ async def test_the_stop_switch_stops_all_processes_at_once(first: Line, second: 
     assert await eventually(lambda: not first.phen.stop.on, patience=3)
 
 
-# --- a channel goes from one process to another ----------------------------------------------------
+# --- a channel goes from one process to another ---------------------------------------------------
 
-_HOLDER = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND "
-_HOLDER += "(classid::bigint << 32 | objid::bigint) = :key"
+_END_THE_HOLDER = """
+    SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON oid = database
+    WHERE datname = current_database() AND locktype = 'advisory' AND granted
+    AND (classid::bigint << 32 | objid::bigint) = :key
+"""
 
 
 @asynccontextmanager
@@ -101,9 +105,7 @@ async def taken_from(line: Line, role: str) -> AsyncIterator[None]:
     key = {"key": together.key_of(role)}
     try:
         async with engine.connect() as connection:
-            await connection.execute(
-                text(f"SELECT pg_terminate_backend(pid) FROM ({_HOLDER}) AS it"), key
-            )
+            await connection.execute(text(_END_THE_HOLDER), key)
             await connection.execute(text("SELECT pg_advisory_lock(:key)"), key)
             await connection.commit()
             yield
@@ -133,12 +135,8 @@ class Slow:
         line.telegram._do_send_message = slow  # type: ignore[assignment,method-assign]
 
 
-def stands(line: Line, words: str) -> bool:
-    return any(
-        words in (shown.text or "")
-        for chat in line.telegram.chats.values()
-        for shown in chat.messages
-    )
+def stands(woman: Reader, words: str) -> bool:
+    return any(words in shown.words for shown in woman.woman.bot_messages)
 
 
 async def test_message_in_flight_lands_after_the_channel_was_lost_it_is_removed(
@@ -146,7 +144,7 @@ async def test_message_in_flight_lands_after_the_channel_was_lost_it_is_removed(
 ) -> None:
     maria, woman = await first.consultant(), await in_a_case(first)
     case = await claimed(first, maria)
-    await woman.sees("Мария")
+    await woman.sees("Човекът е тук")
     slow = Slow(first)
     await first.phen.desk.reply(maria, case, "тук съм", "k")
     await slow.begun.wait()
@@ -156,7 +154,7 @@ async def test_message_in_flight_lands_after_the_channel_was_lost_it_is_removed(
         slow.go_on.set()
         await first.phen.delivery.drain()
         assert await eventually(lambda: first.telegram.called("sendMessage")[-1].answer is not None)
-        assert await eventually(lambda: not stands(first, "тук съм"))
+        assert await eventually(lambda: not stands(woman, "тук съм"))
         assert await states(first, case) == [MessageState.DUE]
 
 
@@ -165,14 +163,14 @@ async def test_message_in_flight_when_another_process_hears_that_she_hides_it_is
 ) -> None:
     maria, woman = await first.consultant(), await in_a_case(first)
     case = await claimed(first, maria)
-    await woman.sees("Мария")
+    await woman.sees("Човекът е тук")
     slow = Slow(first)
     await first.phen.desk.reply(maria, case, "тук съм", "k")
     await slow.begun.wait()
     await first.phen.store.set_present(case, False)
     slow.go_on.set()
     await first.phen.delivery.drain()
-    assert await eventually(lambda: not stands(first, "тук съм"))
+    assert await eventually(lambda: not stands(woman, "тук съм"))
     assert await states(first, case) == [MessageState.DUE]
     assert not first.phen.windows.open_ones()
 
@@ -255,18 +253,54 @@ async def test_hide_at_one_process_holds_what_comes_for_the_page_at_another(
     assert await states(first, case) == [MessageState.DUE]
 
 
+@pytest.fixture
+async def two_pages(first: Line, second: Line, page: Page) -> AsyncIterator[Page]:
+    """The same woman has a second page open, whose taps and stream are the first process's."""
+    async with httpx.AsyncClient(
+        base_url=first.url, timeout=30, cookies=page.taps_at.cookies
+    ) as at:
+        other = Page(at, at)
+        listening = asyncio.create_task(other.listens())
+        assert await eventually(lambda: bool(first.phen.web.addresses))
+        yield other
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_of_two_pages_at_two_processes_both_are_covered_when_she_hides(
+    page: Page, two_pages: Page
+) -> None:
+    await two_pages.taps("hide", away="1")
+    assert await eventually(lambda: page.wiped and two_pages.wiped)
+
+
+async def test_of_two_pages_at_two_processes_the_one_that_stays_is_written_to(
+    first: Line, second: Line, page: Page, two_pages: Page
+) -> None:
+    maria = await first.consultant()
+    case = await claimed(first, maria)
+    assert await eventually(lambda: page.heard("Човекът") or two_pages.heard("Човекът"))
+    [address] = first.phen.web.addresses
+    await first.phen.web.close()
+    assert await eventually(lambda: not first.phen.web.addresses)
+    await first.phen.desk.reply(maria, case, "тук съм", "k")
+    assert await eventually(lambda: page.heard("тук съм"), patience=10)
+    assert second.phen.web.addresses == [address]
+
+
 async def test_a_page_is_covered_though_the_word_that_she_hid_was_lost(
     first: Line, second: Line, page: Page
 ) -> None:
-    ours = second.phen.store.together
+    maria, ours = await first.consultant(), second.phen.store.together
+    case = await claimed(first, maria)
     assert isinstance(ours, together.Among)
     assert ours._mine is not None
-    engine = connect(first.phen.settings.database)
+    assert second.phen.windows.open_ones()
+    await first.phen.store.set_present(case, False)  # all that is left of the hiding
+    engine, mine = connect(first.phen.settings.database), {"pid": ours._mine["pid"]}
     async with engine.connect() as connection:
-        await connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": ours._mine["pid"]})
+        await connection.execute(text("SELECT pg_terminate_backend(:pid)"), mine)
     await engine.dispose()
-    assert await eventually(lambda: ours._since is None)
-    await page.taps("hide", away="1")
     assert await eventually(lambda: page.wiped)
     assert not second.phen.windows.open_ones()
 

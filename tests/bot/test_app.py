@@ -16,10 +16,10 @@ from bot.channels.base import Intake
 from bot.privacy.vault import Vault
 from bot.settings import Settings
 from bot.storage.migrate import migrate
-from bot.storage.records import MessageState
+from bot.storage.records import MessageState, ServedAlready
 from dialogs.model import Position, Started, Tapped
 from tests.bot.paper import HER, PaperChannel, Shell, a_shell
-from tests.line import Line, eventually, running_line
+from tests.line import Line, eventually, running, running_line
 from tests.standins import viber
 from tests.standins.telegram import ApiError, Fault
 
@@ -183,6 +183,17 @@ async def test_a_second_program_on_the_same_port_leaves_the_first_ones_women_alo
         assert (await shell.case()).present
         [message] = await shell.phen.store.messages(case.id)
         assert message.state is MessageState.DUE
+
+
+async def test_a_second_process_on_the_same_file_is_refused_until_the_first_has_ended(
+    settings: Settings,
+) -> None:
+    own_port = settings.model_copy(update={"port": 0})
+    async with running(own_port), join(own_port) as second:
+        with pytest.raises(ServedAlready):
+            await serve(second, asyncio.Event())
+    async with running(own_port) as (phen, _):
+        assert await phen.store.answers()
 
 
 async def test_a_host_of_another_machine_is_said_to_be_wrong(settings: Settings) -> None:

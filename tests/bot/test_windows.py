@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bot import windows as windows_of
@@ -718,6 +718,7 @@ def test_after_hide_nothing_of_ours_stays_whatever_came_before(
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(ACTS)
+@example(["show", "say", "refused", "lost", "show", "cover"])
 def test_after_hide_nothing_stays_even_of_what_arrived_without_an_answer(acts: list[str]) -> None:
     """Of a call that was under way when she hid, and whose answer was lost, nobody can know."""
     assert asyncio.run(nothing_left_after(acts, True, False)) == []

@@ -210,6 +210,12 @@ class WebLine(RecordingIntake):
     def here(self, channel: str, address: str) -> None:
         """She is."""
 
+    def stays(self, channel: str, address: str) -> None:
+        """She does."""
+
+    def covered(self, channel: str, address: str) -> None:
+        """She is not."""
+
 
 class Screen(HTMLParser):
     """The inside of the page: its text, and what its buttons say and carry."""

@@ -104,6 +104,9 @@ async def test_once_it_is_taken_no_copy_opens_it_with_the_master_key(
     assert "той идва".encode() not in copy
     assert json.loads(call_keys.unseal(vault, row, copy))[0] == "70000001"
     await store.answer_call(call_id, Reply(200))
+    ((left,),) = await rows(store, "SELECT body FROM calls")
+    assert isinstance(left, bytes)
+    assert call_keys.unseal(vault, row, left) == b"", "though nobody has fetched the answer yet"
     await store.fetch_answer(call_id)
     clock.forward(days=1)
     await store.purge(clock.moment)

@@ -107,6 +107,14 @@ async def test_who_takes_a_channel_over_fences_off_whoever_had_it(store: Store) 
     assert not found.present
 
 
+async def test_what_could_not_be_opened_while_its_key_was_replaced_is_sent(store: Store) -> None:
+    case = await opened(store)
+    due = await said(store, case, "едно")
+    await store._give_up_unreadable(due.outbox_id)
+    assert await states(store, case) == [MessageState.DUE]
+    assert await store.due(NOON) == [due]
+
+
 async def test_after_a_settled_send_the_next_one_follows_at_once(store: Store) -> None:
     case = await opened(store)
     due = await said(store, case, "едно", "две")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.storage import together
 from bot.storage.engine import connect
 from bot.storage.together import Alone, Among
 from tests.line import eventually
+from tests.postgres import over_tcp
 
 ROLE = "telegram"
 
@@ -24,7 +25,7 @@ class Process:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
-        self.among = Among(engine, lambda: datetime.now(UTC))
+        self.among = Among(engine)
         self.begun = 0
         self.working = False
         self.heard: list[str] = []
@@ -143,7 +144,143 @@ async def test_a_word_that_nobody_could_pass_on_is_passed_on_later(begin: Begin)
     assert await eventually(lambda: not first.among._words)
 
 
-async def test_who_says_nothing_for_ten_seconds_counts_as_gone(begin: Begin) -> None:
+async def test_of_two_words_the_one_that_was_said_again_is_the_last(begin: Begin) -> None:
+    listener = begin()
+    assert await eventually(lambda: listener.among._took_part)
+    first = begin()
+    for word in ("hidden", "here", "hidden"):
+        first.among.tell("topic", word)
+    assert await eventually(lambda: bool(listener.heard))
+    assert listener.heard == ["here", "hidden"]
+
+
+async def test_a_word_that_is_told_again_while_it_is_being_said_is_said_again(
+    begin: Begin,
+) -> None:
+    listener, speaker = begin(), begin()
+    assert await eventually(lambda: listener.among._took_part)
+    await stop_beating(speaker)
+    async with speaker.engine.connect() as connection:
+        speaker.among.tell("topic", "changed")
+        saying = asyncio.create_task(speaker.among._speak(connection))
+        await asyncio.sleep(0)
+        assert not saying.done()
+        speaker.among.tell("topic", "changed")
+        await saying
+    assert len(speaker.among._words) == 1
+
+
+async def test_a_role_that_somebody_else_does_is_given_up_while_the_server_cannot_be_asked(
+    begin: Begin,
+) -> None:
+    process = begin()
+    assert await eventually(lambda: process.working)
+    process.among.contested(ROLE)
+    await asyncio.sleep(0)
+    assert process.working, "the server has just said that it is ours"
+    await stop_beating(process)
+    process.among.contested(ROLE)
+    assert await eventually(lambda: not process.working)
+
+
+async def test_who_is_stopped_while_it_gives_up_a_role_stops(begin: Begin) -> None:
+    process, ending = begin(), asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ending.set()
+            await asyncio.sleep(0.1)
+
+    holding = asyncio.create_task(process.among.hold("viber", work))
+    assert await eventually(lambda: process.among.holds("viber"))
+    await stop_beating(process)
+    process.among.contested("viber")
+    await ending.wait()
+    holding.cancel()
+    done, _ = await asyncio.wait({holding}, timeout=2)
+    assert done
+
+
+async def test_after_an_outage_nobody_counts_as_gone_before_he_could_be_heard(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = begin(), begin()
+
+    async def both() -> bool:
+        return len(await first.among.living()) == 2
+
+    assert await eventually(both)
+    await stop_beating(second)
+    monkeypatch.setattr(together, "SILENT", timedelta(seconds=1))
+    assert await eventually(lambda: only(first.among))
+    since = first.among._since
+    await cut_off(second)
+    assert await eventually(lambda: first.among._since not in (None, since))
+    assert await both()
+    assert await eventually(lambda: only(first.among))
+
+
+class Wire:
+    """The way to the server, which can be cut so that only this end notices."""
+
+    def __init__(self, port: int) -> None:
+        self.to = port
+        self.held: list[asyncio.StreamWriter] = []
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        away, home = await asyncio.open_connection("127.0.0.1", self.to)
+        self.held += [writer, home]
+
+        async def pass_on(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+            while (content := await source.read(65536)) and not to.is_closing():
+                to.write(content)
+
+        with suppress(OSError):
+            await asyncio.gather(pass_on(reader, home), pass_on(away, writer))
+
+    def cut(self) -> None:
+        for ours in self.held[::2]:
+            ours.transport.abort()
+
+
+async def test_a_session_that_only_we_know_to_be_over_takes_no_role_from_us(
+    postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "BEAT_SECONDS", 0.2)
+    direct = make_url(over_tcp(postgres()))
+    assert direct.port is not None
+    wire = Wire(direct.port)
+    server = await asyncio.start_server(wire.carry, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    process = Process(connect(direct.set(port=port).render_as_string(hide_password=False)))
+    try:
+        assert await eventually(lambda: process.working)
+        since = process.among._since
+        wire.cut()
+        assert await eventually(lambda: process.among._since not in (None, since))
+        await asyncio.sleep(3 * together.BEAT_SECONDS)
+        assert (process.working, process.begun) == (True, 1)
+    finally:
+        await process.end()
+        for each in wire.held:
+            each.transport.abort()
+        server.close()
+
+
+async def stop_beating(process: Process) -> None:
+    process.tasks[0].cancel()
+    await asyncio.gather(process.tasks[0], return_exceptions=True)
+
+
+async def only(among: Among) -> bool:
+    return await among.living() == {among.worker}
+
+
+async def test_who_says_nothing_for_ten_seconds_counts_as_gone(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = begin(), begin()
     assert await eventually(lambda: first.among._took_part and second.among._took_part)
 
@@ -151,9 +288,9 @@ async def test_who_says_nothing_for_ten_seconds_counts_as_gone(begin: Begin) -> 
         return len(await first.among.living()) == 2
 
     assert await eventually(both)
-    later = datetime.now(UTC) + timedelta(seconds=11)
-    first.among._now = lambda: later
-    assert await first.among.living() == {first.among.worker}
+    await stop_beating(second)
+    monkeypatch.setattr(together, "SILENT", timedelta(seconds=1))
+    assert await eventually(lambda: only(first.among))
 
 
 @asynccontextmanager

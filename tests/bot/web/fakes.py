@@ -142,6 +142,12 @@ class Line:
     def here(self, channel: str, address: str) -> None:
         self.present.add(address)
 
+    def stays(self, channel: str, address: str) -> None:
+        """Another page of hers was closed."""
+
+    def covered(self, channel: str, address: str) -> None:
+        self.present.discard(address)
+
     def left(self, channel: str, address: str) -> None:
         self.present.discard(address)
         self.gone.append(address)
