@@ -18,7 +18,7 @@ import typer
 from rich.table import Table
 
 from bot import cli_backup, cli_duty, cli_staff, cli_verify, cli_viber, content_tools, lifecycle
-from bot.app import AddressInUse, AddressWrong, Phen, join, serve, until_signalled
+from bot.app import Phen, join
 from bot.backup import BackupError
 from bot.channels.console import ADDRESS, ConsoleChannel
 from bot.cli_common import Mistake, local, print_table, read_settings, with_store
@@ -26,6 +26,7 @@ from bot.demo import LOGINS, PASSWORD, Demo, NotADemo, settings_for
 from bot.desk.accounts import AccountError
 from bot.privacy import redact
 from bot.privacy.vault import Vault, VaultError
+from bot.serving import AddressInUse, AddressWrong, serve, until_signalled
 from bot.settings import Settings, SettingsWrong
 from bot.storage.migrate import migrate as bring_up_to_date
 from bot.storage.records import StoreError

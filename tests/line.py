@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
-from bot.app import Phen, join, serve, utc_now
+from bot.app import Phen, join, utc_now
 from bot.channels.base import Channel
 from bot.privacy.vault import Vault
+from bot.serving import serve
 from bot.settings import Settings, TelegramMode
 from bot.storage.migrate import migrate
 from bot.storage.records import Role, StaffMember, StaffState

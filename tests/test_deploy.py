@@ -11,8 +11,8 @@ import typer
 import yaml
 
 from bot import settings
-from bot.app import DRAIN_SECONDS
 from bot.cli import app
+from bot.serving import DRAIN_SECONDS
 from bot.settings import Settings
 from bot.web.security import MAX_UPLOAD
 

@@ -13,11 +13,12 @@ import time
 from datetime import datetime, timedelta
 
 from bench.contestants import Told
-from bot.app import Phen, join, serve, until_signalled
+from bot.app import Phen, join
 from bot.channels import chats
 from bot.channels.pace import Rates
 from bot.desk.service import Desk
 from bot.privacy.vault import Vault
+from bot.serving import serve, until_signalled
 from bot.settings import Settings
 from bot.storage.migrate import migrate
 from bot.storage.records import Author, CaseState, Role, StaffMember

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bot import app
+from bot import serving
 from bot.storage.records import Role
 from tests.acceptance.consultant import at_the_desk
 from tests.acceptance.steps import claimed, in_a_case
@@ -26,7 +26,7 @@ async def invited(line: Line) -> str:
 async def test_poison_is_counted_by_code_for_machines_and_on_the_staff_page_without_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "TICK_SECONDS", 0.3)
+    monkeypatch.setattr(serving, "TICK_SECONDS", 0.3)
     async with running_line(tmp_path) as line:
         junk = {"id": 77_001, "type": SECRET}
         line.telegram.push("message", {"message_id": "x", "chat": junk, "text": SECRET})
@@ -53,7 +53,7 @@ async def test_poison_is_counted_by_code_for_machines_and_on_the_staff_page_with
 async def test_a_dead_letter_stands_before_its_consultant_within_a_minute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "TICK_SECONDS", 0.3)
+    monkeypatch.setattr(serving, "TICK_SECONDS", 0.3)
     async with running_line(tmp_path) as line, httpx.AsyncClient(base_url=line.url) as machine:
         maria = await line.consultant()
         await in_a_case(line)

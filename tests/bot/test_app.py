@@ -9,11 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bot import app
-from bot.app import AddressInUse, AddressWrong, join, serve
+from bot import serving
+from bot.app import join
 from bot.channels import viber as viber_of
 from bot.channels.base import Intake
 from bot.privacy.vault import Vault
+from bot.serving import AddressInUse, AddressWrong, serve
 from bot.settings import Settings
 from bot.storage.migrate import migrate
 from bot.storage.records import MessageState, ServedAlready
@@ -118,7 +119,7 @@ class Breaking(PaperChannel):
 async def test_a_channel_that_breaks_is_named_and_begins_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "AGAIN_SECONDS", 0.3)
+    monkeypatch.setattr(serving, "AGAIN_SECONDS", 0.3)
     paper = Breaking()
     async with running_line(tmp_path, also=(paper,)) as line:
 

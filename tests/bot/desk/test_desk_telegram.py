@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bot import app
+from bot import serving
 from bot.channels.base import Gone, Refused, Throttled, Unauthorised, Unknown, Unsent
 from bot.channels.chats import Declined
 from bot.desk.forum import Forum
@@ -249,7 +249,7 @@ async def test_a_case_that_waits_rings_on_the_phone_and_a_claim_takes_it_back(
 async def test_the_joined_line_keeps_the_group_and_a_fault_there_is_named_apart_from_the_bell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "AGAIN_SECONDS", 0.3)
+    monkeypatch.setattr(serving, "AGAIN_SECONDS", 0.3)
     desk, shows, faults = TelegramStandIn(token=TOKEN), Forum.run, 1
 
     async def breaks_once(forum: Forum) -> None:
