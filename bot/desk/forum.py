@@ -265,6 +265,9 @@ class Forum:
         if old is not None and line is not None:
             if old.shown == shown:
                 return
+            # Until the answer is there nobody knows what it says: it is edited once more.
+            open_end = REPEATED if _may_stand_twice(old) else None
+            await self._store.save_line(topic.case_id, replace(new, line=line, shown=open_end))
             try:
                 await self._bot.edit(topic.chat, line, wanted.text, wanted.buttons)
             except Declined as refusal:

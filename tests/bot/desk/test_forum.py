@@ -411,6 +411,23 @@ async def test_a_copy_that_may_stand_twice_says_so_as_long_as_it_stands(
     assert mended.words.startswith(label)
 
 
+async def test_what_changed_and_changed_back_while_an_answer_was_lost_says_what_is_so(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forum_module, "AGAIN_SECONDS", 0.5)
+    case = await room.claimed("тих орех", "Здравей")
+    await room.sends()
+    await room.centre.store.set_present(case.id, False)
+    room.maria.says("Тук съм.", "тих орех")
+    await room.maria.sees("тих орех", say("state.held"))
+    room.phones.server.fail(Fault("drop_after", "editMessageText"))
+    await room.centre.store.set_present(case.id, True)
+    room.centre.changes.notify()
+    await room.maria.sees("тих орех", say("state.due"))
+    await room.centre.store.set_present(case.id, False)
+    await room.maria.sees("тих орех", say("state.held"))
+
+
 async def test_a_note_is_never_sent(room: Room) -> None:
     case = await room.claimed("тих орех", "Здравей")
     await room.sends()
