@@ -445,7 +445,8 @@ class Windows:
         if isinstance(error, Throttled):  # whatever she wants, it must wait
             return await asyncio.sleep(pause)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(window.turned.wait(), pause)
+            async with asyncio.timeout(pause):
+                await window.turned.wait()
 
     async def _cover_beside(self, who: Who, window: Window, message: Outgoing) -> None:
         """A cover that has to be sent goes beside a call that hangs, not behind it."""

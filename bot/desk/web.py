@@ -161,7 +161,8 @@ class DeskPages:
             # Shielded: a query cut off by a closed page leaves a connection that hangs the exit.
             while await asyncio.shield(visitor_of(self._parts, request, active=False)):
                 try:
-                    await asyncio.wait_for(changed.wait(), HEARTBEAT)
+                    async with asyncio.timeout(HEARTBEAT):
+                        await changed.wait()
                 except TimeoutError:
                     yield ":\n\n"
                 else:

@@ -427,7 +427,8 @@ class Chat:
             yield ":\n\n"
             while True:
                 try:
-                    signal = await asyncio.wait_for(signals.get(), HEARTBEAT)
+                    async with asyncio.timeout(HEARTBEAT):
+                        signal = await signals.get()
                 except TimeoutError:
                     yield ":\n\n"
                     continue
