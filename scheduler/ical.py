@@ -385,9 +385,9 @@ def _event_wrong(event: _Event, zone: ZoneInfo) -> Iterator[Problem]:
         return
     _place(component, zone)
     start, end, span = (_value(component, name) for name in ("DTSTART", "DTEND", "DURATION"))
-    if not isinstance(start, date):
+    if not isinstance(start, date) or not _countable(start):
         yield event.wrong("DTSTART", "value_broken", value=_shown(event.lines["DTSTART"][-1][1]))
-    elif not isinstance(end, date | None):
+    elif not isinstance(end, date | None) or not _countable(end):
         yield event.wrong("DTEND", "value_broken", value=_shown(event.lines["DTEND"][-1][1]))
     elif not isinstance(span, timedelta | None):
         yield event.wrong("DURATION", "value_broken", value=_shown(event.lines["DURATION"][-1][1]))
@@ -471,6 +471,11 @@ def _times_of(events: Sequence[_Event], first: datetime, last: datetime) -> Iter
         start, end = (_moment(at, first.tzinfo) for at in (each.start, each.end))
         if start < last and (first < end or first <= start):
             yield Occurrence(start, end, int(each[_STAMP]))
+
+
+def _countable(at: date | None) -> bool:
+    """Whether every zone can tell that time: the first and the last year have no neighbours."""
+    return at is None or date.min.year < at.year < date.max.year
 
 
 def _moment(at: date, zone: tzinfo | None) -> datetime:

@@ -7,7 +7,7 @@ from time import monotonic
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scheduler.duty import Shift
@@ -435,6 +435,9 @@ X-:y
 
 
 @given(st.lists(_PIECES, max_size=14))
+@example(["DTSTART:00010101T000000", "DTEND:99991231T235959"])
+@example(["DTSTART:99991231T235959", "DURATION:P1D", "RRULE:FREQ=DAILY"])
+@example(["DTSTART:20261123T090000", "DTEND:00010101T000000"])
 @settings(max_examples=300, deadline=None)
 def test_no_file_makes_it_fail(pieces: list[str]) -> None:
     whole = ["BEGIN:VCALENDAR", "BEGIN:VEVENT", *pieces, "END:VEVENT", "END:VCALENDAR"]
