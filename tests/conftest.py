@@ -1,8 +1,10 @@
-"""How the tests are shared out."""
+"""How the tests are shared out, and where their chance comes from."""
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.postgres import Server, drop, fresh, shared
 
@@ -14,6 +16,12 @@ LONG = (
     "tests/browser/",
     "tests/acceptance/",
 )
+
+# The same examples each time: a run that fails says something of the change before it. Now and
+# then look for new ones: HYPOTHESIS_PROFILE=new make test
+settings.register_profile("same", derandomize=True)
+settings.register_profile("new", derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
