@@ -247,7 +247,7 @@ class Conversation:
         finally:
             self._windows.drop_all(channel)
 
-    async def covered_elsewhere(self, who: Who) -> bool:
+    async def is_covered_elsewhere(self, who: Who) -> bool:
         """Whether another process has covered her page, which is open here."""
         window = self._windows.get(who)
         if window is None or not (window.open and window.in_case):

@@ -283,7 +283,7 @@ async def _hear(phen: Phen) -> None:
 async def _cover_pages(phen: Phen) -> None:
     """The word that she hid may have been lost: her pages here are covered now."""
     for address in phen.web.addresses:
-        if await phen.conversation.covered_elsewhere(Who(WEB, address)):
+        if await phen.conversation.is_covered_elsewhere(Who(WEB, address)):
             phen.web.told(phen.conversation, Word.WIPE, address, 0)
 
 

@@ -8,12 +8,11 @@ every few seconds makes it sure.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
-from typing import Protocol
 
 from bot.channels.base import Call, Reply, Webhook
 from bot.privacy.redact import EventLog
-from bot.storage.calls import HandedOver
+from bot.storage.calls import Calls, HandedOver
+from bot.storage.together import Alone
 
 ANSWER_SECONDS = 8.0
 """How long the platform waits for the holder's answer. After that the call is kept, and that is
@@ -26,34 +25,10 @@ CALLED, ANSWERED = "call", "answered"
 log = EventLog("webhooks")
 
 
-class Together(Protocol):
-    """What the processes say to each other; see `bot.storage.together`."""
-
-    def holds(self, role: str) -> bool: ...
-
-    def tell(self, topic: str, word: str = "") -> None: ...
-
-    def hear(self, topic: str, callback: Callable[[str], None]) -> None: ...
-
-
-class CallBook(Protocol):
-    """The store's part of it; see `bot.storage.calls`."""
-
-    async def hand_over(self, channel: str, call: Call) -> int: ...
-
-    async def handed_over(self, channel: str, but: Collection[int] = ()) -> list[HandedOver]: ...
-
-    async def answer_call(self, call_id: int, reply: Reply) -> None: ...
-
-    async def fetch_answer(self, call_id: int) -> Reply | None: ...
-
-    async def drop_calls(self) -> None: ...
-
-
 class SharedWebhook:
     """A channel's webhook in each of several processes; one of them holds the channel."""
 
-    def __init__(self, hook: Webhook, book: CallBook, together: Together) -> None:
+    def __init__(self, hook: Webhook, book: Calls, together: Alone) -> None:
         self.name, self.signature = hook.name, hook.signature
         self._hook, self._book, self._together = hook, book, together
         self._called = asyncio.Event()

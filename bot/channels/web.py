@@ -140,7 +140,7 @@ class WebChannel:
         acknowledge: float = ACKNOWLEDGE_SECONDS,
         elsewhere: Elsewhere = lambda word, address, number: None,
     ) -> None:
-        """`elsewhere` tells the other processes what concerns a stream that is not here."""
+        """`elsewhere` tells the other processes what concerns a stream that may be theirs."""
         self._elsewhere = elsewhere
         self._answer_seconds = answer_seconds
         self._acknowledge_seconds = acknowledge
