@@ -1,11 +1,15 @@
 """How the tests are shared out, and where their chance comes from."""
 
+import logging
 import os
+import sys
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
 
+from bot.privacy.redact import EventLog
 from tests.postgres import Server, drop, fresh, shared
 
 LONG = (
@@ -35,6 +39,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _place(item: pytest.Item) -> int:
     found = (n for n, start in enumerate(LONG) if item.nodeid.startswith(start))
     return next(found, len(LONG))
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A command that makes its log the process's only one does so for the length of a test."""
+    root, ours = logging.root, logging.getLogger("phen")
+    factory, last, raises = (
+        logging.getLogRecordFactory(), logging.lastResort, logging.raiseExceptions
+    )  # fmt: skip
+    handlers, levels = root.handlers[:], (root.level, ours.level)
+    for module, hook in (
+        (sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook"),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, hook, getattr(module, hook))
+    monkeypatch.setattr(EventLog, "strict", EventLog.strict)
+    monkeypatch.setattr(EventLog, "dropped", EventLog.dropped)
+    yield
+    if logging.getLogRecordFactory() is not factory:
+        logging.captureWarnings(False)
+        logging.setLogRecordFactory(factory)
+        root.handlers[:] = handlers
+    logging.lastResort, logging.raiseExceptions = last, raises
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
 
 
 @pytest.fixture(scope="session")

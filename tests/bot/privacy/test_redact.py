@@ -35,25 +35,6 @@ LIBRARIES = (
 )  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """`configure_logging` changes the whole process; each test gives it back."""
-    root, factory, last = logging.root, logging.getLogRecordFactory(), logging.lastResort
-    handlers, level, raises = root.handlers[:], root.level, logging.raiseExceptions
-    for module, hook in (
-        (sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook"),
-    ):  # fmt: skip
-        monkeypatch.setattr(module, hook, getattr(module, hook))
-    monkeypatch.setattr(EventLog, "strict", True)
-    monkeypatch.setattr(EventLog, "dropped", 0)
-    yield
-    logging.captureWarnings(False)
-    logging.setLogRecordFactory(factory)
-    logging.lastResort, logging.raiseExceptions = last, raises
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
 @pytest.fixture
 def out() -> io.StringIO:
     stream = io.StringIO()
