@@ -21,6 +21,7 @@ from bot.storage.store import Store
 from bot.texts import ZONE, Texts
 from bot.windows import Who
 from dialogs.model import Language, TextId
+from scheduler.model import SAFE_HOURS
 
 WAITING_NOTICES: tuple[tuple[timedelta, TextId], ...] = (
     (timedelta(minutes=2), "notice.waiting_short"),
@@ -32,8 +33,6 @@ UNANSWERED = timedelta(hours=72)
 """How long what nobody has claimed, or read, waits; a case is else closed after `SILENCE`."""
 MAX_WAITING_WEB = 40
 """Cases that may wait on the web at once; tens come in a whole month."""
-NUDGE_HOURS = {"am": (9, 12), "pm": (12, 17), "eve": (17, 21)}
-"""Local hours, first and last, of the answers to the question when we may ring her."""
 AWAY = timedelta(minutes=2)
 """Who has been away for less is rung for nothing."""
 UNOPENED = timedelta(minutes=15)
@@ -200,9 +199,12 @@ class Handover:
             await self._store.close_case(case.id, None, f"ended:{case.id}")
             self._changes.notify()
 
-    async def forget(self, who: Who) -> list[Handle]:
-        """Delete all that is stored about her; returns what still stands in her chat."""
-        handles = await self._store.forget(who.channel, who.address, AT_ONCE)
+    async def forget(self, who: Who, begun_before: datetime | None = None) -> list[Handle]:
+        """Delete all that is stored about her; returns what still stands in her chat.
+
+        `begun_before`: of her reminders only those; see the store's `forget`.
+        """
+        handles = await self._store.forget(who.channel, who.address, AT_ONCE, begun_before)
         self._changes.notify()
         return handles
 
@@ -263,7 +265,7 @@ class Handover:
             return
         if case.state is not CaseState.CLAIMED or case.absent_since is None:
             return
-        first, last = NUDGE_HOURS.get(nudge.hours, (0, 0))
+        first, last = SAFE_HOURS.get(nudge.hours, (0, 0))
         if not first <= now.astimezone(ZONE).hour < last or now - case.absent_since < AWAY:
             return
         if await self._store.block_of(case.id) is not None:

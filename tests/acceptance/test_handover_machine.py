@@ -33,7 +33,7 @@ from hypothesis.stateful import (
 
 from bot.bell import Bell
 from bot.desk.service import BLOCKS, FOR_THE_CASE, Desk, NoSuchCase, NoSuchColleague, NotAllowed
-from bot.handover import NUDGE_HOURS, SILENCE, UNANSWERED, UNOPENED, Handover
+from bot.handover import SILENCE, UNANSWERED, UNOPENED, Handover
 from bot.lifecycle import CaseState
 from bot.live import Changes
 from bot.privacy.vault import KeyDestroyed, Vault
@@ -60,6 +60,7 @@ from bot.storage.store import Store
 from bot.texts import ZONE
 from bot.windows import Who
 from scheduler.duty import Hours, Weekly, next_duty, on_duty
+from scheduler.model import SAFE_HOURS
 from tests.bot.desk import words
 
 T = TypeVar("T")
@@ -636,7 +637,7 @@ class HandoverMachine(RuleBasedStateMachine):
         assert not woman.window
         assert not woman.rung, "once until she comes back"
         assert (language, said) == (woman.language, woman.nudge.words)
-        first, last = NUDGE_HOURS[woman.nudge.hours]
+        first, last = SAFE_HOURS[woman.nudge.hours]
         assert first <= self.now.astimezone(ZONE).hour < last
         woman.rung = True
 
