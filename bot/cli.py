@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import json
-import secrets
 import sys
 import tempfile
 from dataclasses import asdict
@@ -15,13 +12,23 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.table import Table
 
-from bot import cli_backup, cli_duty, cli_staff, cli_verify, cli_viber, content_tools, lifecycle
+from bot import (
+    cli_backup,
+    cli_broadcast,
+    cli_duty,
+    cli_poster,
+    cli_receptions,
+    cli_staff,
+    cli_verify,
+    cli_viber,
+    content_tools,
+    lifecycle,
+)
 from bot.app import Phen, join
 from bot.backup import BackupError
 from bot.channels.console import ADDRESS, ConsoleChannel
-from bot.cli_common import Mistake, local, print_table, read_settings, with_store
+from bot.cli_common import Mistake, read_settings, with_store
 from bot.demo import LOGINS, PASSWORD, Demo, NotADemo, settings_for
 from bot.desk.accounts import AccountError
 from bot.privacy import redact
@@ -32,8 +39,6 @@ from bot.storage.migrate import migrate as bring_up_to_date
 from bot.storage.records import StoreError
 from bot.texts import ZONE
 from dialogs.load import ContentError
-from scheduler import exchange
-from scheduler.model import Reception
 
 app = typer.Typer(
     name="phen",
@@ -43,12 +48,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-receptions = typer.Typer(
-    help="Keep the mobile receptions. Example: phen receptions list", no_args_is_help=True
-)
-app.add_typer(receptions, name="receptions")
+app.add_typer(cli_receptions.app, name="receptions")
+cli_receptions.app.command()(cli_poster.poster)
 app.add_typer(cli_staff.app, name="staff")
 app.add_typer(cli_duty.app, name="duty")
+app.add_typer(cli_broadcast.app, name="broadcast")
 app.add_typer(cli_viber.app, name="viber")
 app.add_typer(cli_verify.app, name="verify")
 app.command()(cli_backup.backup)
@@ -244,93 +248,3 @@ def graph(
         raise Mistake(f"There is no topic of that name; take one of: {content_tools.topics()}.")
     out.write_text(drawing, encoding="utf-8")
     typer.echo(f"Drawn: {out}")
-
-
-# --- receptions ------------------------------------------------------------------------------
-
-
-@receptions.command("list")
-def list_receptions(
-    municipality: Annotated[str, typer.Option(help="LAU code, for example rse27.")] = "",
-    past: Annotated[bool, typer.Option(help="Also those that are over.")] = False,
-) -> None:
-    """List the receptions. Example: phen receptions list --municipality rse27"""
-
-    async def read(phen: Phen) -> list[Reception]:
-        since = None if past else phen.now()
-        return await phen.store.receptions(municipality.lower() or None, since)
-
-    table = Table("id", "municipality", "place", "start", "end", "state")
-    for reception in with_store(read):
-        start, end = (local(moment) for moment in (reception.start, reception.end))
-        table.add_row(
-            reception.id, reception.municipality, reception.place, start, end, reception.state.value
-        )
-    print_table(table)
-
-
-@receptions.command("add")
-def add_reception(
-    municipality: Annotated[str, typer.Argument(help="LAU or EKATTE code, never a name.")],
-    day: Annotated[str, typer.Argument(help="2026-12-01 or 01.12.2026")],
-    start: Annotated[str, typer.Argument(help="10:00, local time")],
-    end: Annotated[str, typer.Argument(help="14:00, local time")],
-    place: Annotated[str, typer.Argument(help="Where, as it is shown to her.")],
-    landmark: Annotated[str, typer.Option()] = "",
-    attends: Annotated[str, typer.Option()] = "",
-    public_name: Annotated[str, typer.Option(help="A neutral name.")] = "",
-) -> None:
-    """Add one reception. Example: phen receptions add rse05 2026-12-01 10:00 14:00 Читалището"""
-    fields = {
-        "municipality": municipality,
-        "date": day,
-        "start": start,
-        "end": end,
-        "place": place,
-        "landmark": landmark,
-        "attends": attends,
-        "public_name": public_name,
-    }
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fields)
-    writer.writeheader()
-    writer.writerow(fields)
-    _import(text.getvalue().encode(), one=True)
-
-
-@receptions.command("import")
-def import_receptions(file: Annotated[Path, typer.Argument(help="A CSV file.")]) -> None:
-    """Add receptions from a CSV file, all or none. Example: phen receptions import plan.csv"""
-    try:
-        data = file.read_bytes()
-    except OSError:
-        raise Mistake(f"{file} cannot be read; check its name and rights.") from None
-    _import(data)
-
-
-@receptions.command("export")
-def export_receptions(
-    file: Annotated[Path | None, typer.Argument(help="Standard output when left out.")] = None,
-) -> None:
-    """Write the coming receptions as CSV. Example: phen receptions export plan.csv"""
-
-    async def read(phen: Phen) -> str:
-        return exchange.write_csv(await phen.store.receptions(since=phen.now()), phen.places)
-
-    text = with_store(read)
-    if file is None:
-        typer.echo(text, nl=False)
-    else:
-        file.write_text(text, encoding="utf-8-sig")
-        typer.echo(f"Written: {file}")
-
-
-def _import(data: bytes, one: bool = False) -> None:
-    async def take(phen: Phen) -> tuple[int, int]:
-        result = exchange.read_csv(data, phen.places, phen.now(), lambda: secrets.token_hex(8))
-        if result.problems:
-            raise Mistake("\n".join(str(problem) for problem in result.problems))
-        return await phen.store.save_receptions(result.receptions)
-
-    added, changed = with_store(take)
-    typer.echo("Added." if one else f"Added: {added}, changed: {changed}.")

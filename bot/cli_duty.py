@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import combinations
 from pathlib import Path
@@ -18,7 +18,8 @@ from bot.cli_common import Mistake, local, member_of, print_table, with_store
 from bot.storage.records import Role, StaffMember
 from bot.texts import ZONE
 from scheduler.duty import Hours, Shift, Weekly, duties, next_duty, on_duty
-from scheduler.ical import Problem, read_shifts
+from scheduler.ical import read_shifts
+from scheduler.ical_lines import Problem
 
 app = typer.Typer(help="Keep the duty table. Example: phen duty list", no_args_is_help=True)
 WEEK = 7
@@ -172,11 +173,11 @@ def import_calendar(
     )
 
 
-def told(problem: Problem) -> str:
+def told(problem: Problem, sentences: Mapping[str, str] = PROBLEMS) -> str:
     """One mistake in a calendar file, with its place, in a sentence."""
     where = [f"line {problem.line}"] if problem.line else []
     where += [problem.name] if problem.name else []
-    what = PROBLEMS[problem.code].format_map(problem.params)
+    what = sentences[problem.code].format_map(problem.params)
     return f"{', '.join(where) or 'the file'}: {what}."
 
 

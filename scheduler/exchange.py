@@ -38,6 +38,8 @@ SOFIA = ZoneInfo("Europe/Sofia")
 NEEDED = ("municipality", "place", "landmark", "date", "start", "end", "attends", "public_name")
 COLUMNS = ("id", "municipality", "municipality_name", *NEEDED[1:], "state")
 LONGEST = {"place": 80, "landmark": 120, "attends": 120, "public_name": 80, "id": 64}
+LONGEST_TIDIED = 2_000
+"""Longer ones are taken nowhere, and to sort the marks of one takes its length's square."""
 MOST_BYTES = 1_000_000
 
 MESSAGES = {
@@ -168,6 +170,62 @@ def _cells(reception: Reception, places: Places) -> dict[str, str]:
     }
 
 
+# --- what holds for a reception from any file ----------------------------------------------------
+
+
+def municipality_of(value: str, places: Places) -> str:
+    """The LAU code that is meant, or nothing. A spreadsheet makes 7603 of the EKATTE code 07603."""
+    if value.casefold() in places:
+        return value.casefold()
+    if not re.fullmatch(r"[0-9]{4,5}", value):
+        return ""
+    return next((code for code, place in places.items() if place[0] == value.zfill(5)), "")
+
+
+def municipality_wrong(value: str, places: Places) -> tuple[str, dict[str, str | int]]:
+    """Why that is no municipality, as code and params; a name is answered with its code."""
+    bare = re.sub(r"^(община|гр\.|град|с\.|село)\s*", "", value, flags=re.IGNORECASE)
+    for code, (ekatte, name) in places.items():
+        if name.casefold() in (value.casefold(), bare.casefold()):
+            return "municipality_by_name", {"value": name, "code": code, "ekatte": ekatte}
+    return "municipality_unknown", {"value": _shown(value), "known": known_codes(places)}
+
+
+def known_codes(places: Places) -> str:
+    """The codes that there are, each with its name."""
+    return ", ".join(f"{code} ({name})" for code, (_, name) in places.items())
+
+
+def text_wrong(value: str, longest: int) -> tuple[str, dict[str, str | int]] | None:
+    """Why a text cannot be taken, as code and params."""
+    if len(value) > longest:
+        return "too_long", {"found": len(value), "limit": longest}
+    if any(unicodedata.category(it)[0] == "C" or it == "\ufffd" for it in value):
+        return "unreadable", {}
+    return None
+
+
+def tidy(text: str) -> str:
+    """The text in one line and one spelling, without marks that nobody can see."""
+    visible = "".join(it for it in text if unicodedata.category(it) != "Cf")
+    line = " ".join(visible.split())
+    return unicodedata.normalize("NFC", line) if len(line) <= LONGEST_TIDIED else line
+
+
+def after_change(old: Reception | None, new: Reception) -> Reception:
+    """A planned reception whose time or place changed is a moved one."""
+    if old is None or new.state is not ReceptionState.PLANNED:
+        return new
+    same = all(
+        getattr(old, name) == getattr(new, name)
+        for name in ("municipality", "place", "start", "end")
+    )
+    return new if same else replace(new, state=ReceptionState.MOVED)
+
+
+# --- the lines of a table ----------------------------------------------------------------------
+
+
 class _Unusable(Exception):
     """The file cannot be read as a table at all."""
 
@@ -198,7 +256,15 @@ class _Row:
         if self.problems or not municipality or not when:
             return None
         return Reception(
-            municipality=municipality, start=when[0], end=when[1], state=state, **texts
+            id=texts["id"],
+            municipality=municipality,
+            place=texts["place"],
+            start=when[0],
+            end=when[1],
+            landmark=texts["landmark"],
+            attends=texts["attends"],
+            public_name=texts["public_name"],
+            state=state,
         )
 
     def _filled(self, column: str) -> str:
@@ -209,37 +275,27 @@ class _Row:
 
     def _text(self, column: str) -> str:
         value = self._filled(column) if column == "place" else self._cells.get(column, "")
-        if len(value) > LONGEST[column]:
-            self.wrong(column, "too_long", found=len(value), limit=LONGEST[column])
-        elif any(unicodedata.category(it)[0] == "C" or it == "\ufffd" for it in value):
-            self.wrong(column, "unreadable")
+        wrong = text_wrong(value, LONGEST[column])
+        if wrong is not None:
+            self.wrong(column, wrong[0], **wrong[1])
         elif column == "id" and value and not _ID.fullmatch(value):
             self.wrong(column, "id_format", value=_shown(value))
         return value
 
     def _municipality(self, places: Places) -> str:
         value = self._filled("municipality")
-        code = _code_of(value, places)
+        code = municipality_of(value, places)
         if not value:
             return ""
         if not code:
-            self._refuse_municipality(value, places)
+            wrong, params = municipality_wrong(value, places)
+            self.wrong("municipality", wrong, **params)
             return ""
         name = self._cells.get("municipality_name", "")
         if name and name.casefold() != places[code][1].casefold():
             params = {"value": _shown(name), "code": code, "name": places[code][1]}
             self.wrong("municipality_name", "municipality_mismatch", **params)
         return code
-
-    def _refuse_municipality(self, value: str, places: Places) -> None:
-        bare = re.sub(r"^(община|гр\.|град|с\.|село)\s*", "", value, flags=re.IGNORECASE)
-        for code, (ekatte, name) in places.items():
-            if name.casefold() in (value.casefold(), bare.casefold()):
-                params = {"value": name, "code": code, "ekatte": ekatte}
-                self.wrong("municipality", "municipality_by_name", **params)
-                return
-        known = ", ".join(f"{code} ({name})" for code, (_, name) in places.items())
-        self.wrong("municipality", "municipality_unknown", value=_shown(value), known=known)
 
     def _state(self) -> ReceptionState:
         value = self._cells.get("state", "").casefold() or ReceptionState.PLANNED.value
@@ -404,29 +460,14 @@ def _mark_repeated(rows: list[_Row], drafts: list[Reception | None]) -> None:
             row.wrong("id", "id_twice", first=seen[(draft.id,)])
 
 
-def _code_of(value: str, places: Places) -> str:
-    """The LAU code that is meant, or nothing. A spreadsheet makes 7603 of the EKATTE code 07603."""
-    if value.casefold() in places:
-        return value.casefold()
-    if not re.fullmatch(r"[0-9]{4,5}", value):
-        return ""
-    return next((code for code, place in places.items() if place[0] == value.zfill(5)), "")
-
-
-def _tidy(text: str) -> str:
-    """The text in one line and one spelling, without marks that nobody can see."""
-    visible = "".join(it for it in text if unicodedata.category(it) != "Cf")
-    return " ".join(unicodedata.normalize("NFC", visible).split())
-
-
 def _read(cell: str) -> str:
-    text = _tidy(cell)
+    text = tidy(cell)
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def _guard(text: str) -> str:
-    tidy = _tidy(text)
-    return f"'{tidy}" if _FORMULA.match(tidy) else tidy
+    line = tidy(text)
+    return f"'{line}" if _FORMULA.match(line) else line
 
 
 def _shown(value: str, longest: int = 40) -> str:

@@ -23,7 +23,8 @@ from bot.web.login import Visitor, field, page, read_form, refusal
 from bot.web.staff_page import StaffPage
 from dialogs.model import SOURCE_LANGUAGE
 from scheduler.duty import Day, Hours, next_duty, on_duty
-from scheduler.ical import Problem, read_shifts
+from scheduler.ical import read_shifts
+from scheduler.ical_lines import Problem
 
 if TYPE_CHECKING:
     from bot.web.app import WebParts

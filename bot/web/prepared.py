@@ -153,14 +153,12 @@ class PreparedPages:
         """What the line never says, or should not say where a locked screen shows it."""
         language, text = values["language"], values["text"]
         asked = [
-            self._say("staff.prepared.problem.forbidden", phrase=found[0])
-            for phrase in self._rules.forbidden.get(language, {})
-            for found in lint.finds(phrase, text)
+            self._say("staff.prepared.problem.forbidden", phrase=found)
+            for found in lint.never_said(self._rules, language, text)
         ]
         asked += [
-            self._say("staff.prepared.problem.topic_word", word=found[0])
-            for phrase in self._rules.topic_words.get(language, ())
-            for found in lint.finds(phrase, text[: self._rules.notified_length])
+            self._say("staff.prepared.problem.topic_word", word=found)
+            for found in lint.seen_first(self._rules, language, text)
         ]
         return " ".join(dict.fromkeys(asked))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from starlette.datastructures import FormData
@@ -12,7 +12,7 @@ from starlette.datastructures import FormData
 from bot.texts import ZONE
 from bot.web.fields import Say, one_line, read_day, read_time
 from bot.web.login import field, new_key
-from scheduler.exchange import LONGEST
+from scheduler.exchange import LONGEST, after_change
 from scheduler.model import Reception, ReceptionState
 
 TEXTS = ("place", "landmark", "attends", "public_name")
@@ -55,27 +55,12 @@ def filled_in(
         start=start,
         end=end,
         state=old.state if old else ReceptionState.PLANNED,
-        **{name: values[name] for name in TEXTS},
+        place=values["place"],
+        landmark=values["landmark"],
+        attends=values["attends"],
+        public_name=values["public_name"],
     )
     return Filled(values, {}, after_change(old, new))
-
-
-def after_change(old: Reception | None, new: Reception) -> Reception:
-    """A planned reception whose time or place changed is a moved one."""
-    if old is None or new.state is not ReceptionState.PLANNED:
-        return new
-    same = all(
-        getattr(old, name) == getattr(new, name)
-        for name in ("municipality", "place", "start", "end")
-    )
-    return new if same else replace(new, state=ReceptionState.MOVED)
-
-
-def topic_word(name: str, words: str) -> str | None:
-    """The first word of a public name that tells what the line is about, or None."""
-    beginnings = tuple(word.strip().casefold() for word in words.split(",") if word.strip())
-    found: list[str] = re.findall(r"\w+", name)
-    return next((word for word in found if word.casefold().startswith(beginnings)), None)
 
 
 def _times(

@@ -6,8 +6,6 @@ How it starts, reads its settings and ends is tried in a real process, and so is
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import json
 import os
 import re
@@ -33,8 +31,6 @@ from tests.standins.viber import TOKEN, Fault, ViberStandIn
 
 ROOT = Path(__file__).parents[2]
 LOGGED = re.compile(r"\d{4}-\d\d-\d\dT\S+ [A-Z]+ ")
-HEAD = "municipality,date,start,end,place,landmark,attends,public_name\n"
-GOOD = HEAD + "rse05,2031-12-01,10:00,14:00,Ветово,читалището,,Ден за съвети\n"
 
 
 @dataclass
@@ -146,82 +142,6 @@ def test_every_command_has_help_with_an_example(words: tuple[str, ...]) -> None:
 
 def test_an_unknown_command_is_refused_without_a_traceback(tmp_path: Path) -> None:
     assert SlowKeyboard(tmp_path).types("chatt").status == 2
-
-
-# --- receptions ----------------------------------------------------------------------------
-
-
-def test_a_reception_is_added_listed_and_exported(centre: Keyboard) -> None:
-    centre = Keyboard(centre.folder)
-    added = SlowKeyboard(centre.folder).types(
-        "receptions", "add", "rse05", "2031-11-01", "10:00", "14:00", "Сеново",
-        "--landmark", "до пощата",
-    )  # fmt: skip
-    assert (added.status, added.out) == (0, "Added.\n")
-    listed = centre.types("receptions", "list", "--municipality", "RSE05")
-    assert "2031-11-01 10:00" in listed.out
-    assert "Сеново" in listed.out
-    assert "\x1b" not in listed.out
-    assert "Сеново" not in centre.types("receptions", "list", "--municipality", "rse27").out
-    exported = centre.types("receptions", "export")
-    rows = list(csv.DictReader(io.StringIO(exported.out.lstrip("\ufeff"))))
-    assert "до пощата" in {row["landmark"] for row in rows}
-
-
-def test_what_is_exported_can_be_imported_and_changes_nothing(
-    centre: Keyboard, tmp_path: Path
-) -> None:
-    plan = tmp_path / "plan.csv"
-    plan.write_text(GOOD, encoding="utf-8")
-    assert centre.types("receptions", "import", str(plan)).out == "Added: 1, changed: 0.\n"
-    out = tmp_path / "out.csv"
-    assert centre.types("receptions", "export", str(out)).status == 0
-    again = centre.types("receptions", "import", str(out))
-    assert again.status == 0, again
-    assert again.out.startswith("Added: 0")
-
-
-@pytest.mark.parametrize(
-    ("row", "line"),
-    [
-        ("rse99,2031-12-01,10:00,14:00,Ветово,,,\n", "2"),
-        ("rse05,2001-12-01,10:00,14:00,Ветово,,,\n", "2"),
-        ("rse05,2031-12-02,14:00,10:00,Ветово,,,\n", "2"),
-        ("rse05,2031-12-03,10:00,14:00,A,,,\nrse05,31.31.2031,10:00,14:00,B,,,\n", "3"),
-    ],
-    ids=["unknown municipality", "in the past", "end before start", "no date"],
-)
-def test_a_mistake_in_a_csv_is_named_by_its_line_and_nothing_is_imported(
-    centre: Keyboard, tmp_path: Path, row: str, line: str
-) -> None:
-    before = centre.types("receptions", "export").out
-    plan = tmp_path / "plan.csv"
-    plan.write_text(HEAD + row, encoding="utf-8")
-    assert line in centre.refused("receptions", "import", str(plan))
-    assert centre.types("receptions", "export").out == before
-
-
-def test_every_mistake_of_a_csv_is_named_at_once(centre: Keyboard, tmp_path: Path) -> None:
-    plan = tmp_path / "plan.csv"
-    plan.write_text(HEAD + "rse99,2031-12-01,10:00,14:00,A,,,\nrse05,x,10:00,14:00,B,,,\n")
-    centre.refused("receptions", "import", str(plan), lines=2)
-
-
-@pytest.mark.parametrize("content", [b"", b"\x00\x01", b"a;b;c\n1;2;3\n", b"\xff\xfe\x00"])
-def test_a_file_that_is_no_plan_is_refused(
-    centre: Keyboard, tmp_path: Path, content: bytes
-) -> None:
-    plan = tmp_path / "plan.csv"
-    plan.write_bytes(content)
-    said = centre.types("receptions", "import", str(plan))
-    assert said.status == 1
-    assert said.err.strip()
-
-
-def test_a_file_that_is_not_there_and_a_folder_that_is_not_there(centre: Keyboard) -> None:
-    centre = Keyboard(centre.folder)
-    assert "gone.csv" in centre.refused("receptions", "import", "gone.csv")
-    assert "no/such" in centre.refused("receptions", "export", "no/such/plan.csv")
 
 
 # --- staff ---------------------------------------------------------------------------------

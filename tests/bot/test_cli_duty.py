@@ -21,7 +21,8 @@ from bot.privacy.vault import Vault
 from bot.settings import Settings
 from bot.storage.migrate import migrate
 from bot.storage.records import Case, CaseState, Role
-from scheduler.ical import PROBLEM_CODES, Problem
+from scheduler.ical import PROBLEM_CODES
+from scheduler.ical_lines import Problem
 from tests.bot.test_cli import Keyboard, QuickKeyboard
 
 T = TypeVar("T")

@@ -13,13 +13,11 @@ from hypothesis import strategies as st
 from scheduler.duty import Shift
 from scheduler.ical import (
     HORIZON,
-    MOST_BYTES,
-    MOST_EVENTS,
     PROBLEM_CODES,
-    Problem,
     read_calendar,
     read_shifts,
 )
+from scheduler.ical_lines import MOST_BYTES, MOST_EVENTS, Problem
 
 SOFIA = ZoneInfo("Europe/Sofia")
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -271,6 +269,7 @@ def test_an_hour_that_the_clock_jumps_over_is_read_as_the_clock_would_go_on() ->
         (calendar(), (0, "", "no_events")),
         (b"BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:2026", (1, "VCALENDAR", "not_closed")),
         (b"BEGIN:VCALENDAR\nBEGIN:VEVENT\nEND:VCALENDAR\n", (3, "VCALENDAR", "not_opened")),
+        (calendar("BEGIN:VEVENT\nEND:VEVENT"), (4, "VEVENT", "not_closed")),
         (calendar() + b"END:VCALENDAR", (5, "VCALENDAR", "not_opened")),
         (calendar("DTSTART:20261123T090000\nthe rest was lost"), (7, "", "line_broken")),
         (calendar("DTSTART:20261123T090000\nDURATION:PT1H", before="CALSCALE:HEBREW"),
