@@ -23,6 +23,14 @@ AUDIT = timedelta(days=90)
 FAILED_LOGINS = timedelta(days=1)
 SET_ASIDE = timedelta(days=7)
 """What was set aside goes by the clock of the logs."""
+SUBSCRIPTION = timedelta(days=60)
+"""A reminder for which no date is planned ends after so long; else it ends with its reception."""
+OVERDUE = timedelta(hours=12)
+"""After its end a reminder goes by itself; one that nobody looked at goes after so long."""
+BROADCAST_WORDS = timedelta(days=14)
+"""So long a broadcast is read behind the gate by those it was for."""
+BROADCASTS = timedelta(days=90)
+"""The words and the figures of a broadcast that has ended: as long as the audit."""
 LEAD = timedelta(hours=1)
 """What was promised is done so much earlier, so that a late purge still keeps the promise."""
 
@@ -38,6 +46,8 @@ class Cutoffs:
     audits: datetime
     failed_logins: datetime
     set_aside: datetime
+    subscriptions: datetime
+    broadcasts: datetime
 
     @classmethod
     def at(cls, now: datetime) -> Cutoffs:
@@ -51,9 +61,16 @@ class Cutoffs:
             audits=now - AUDIT,
             failed_logins=now - FAILED_LOGINS,
             set_aside=now - SET_ASIDE,
+            subscriptions=now - OVERDUE,
+            broadcasts=now - BROADCASTS,
         )
 
 
 def whole_hour(moment: datetime) -> datetime:
     """The hour in which it was: all that is kept of a time once a case is closed."""
     return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def known_at(moment: datetime) -> datetime:
+    """The full hour from which on she counts as knowing what she reads now; not before she does."""
+    return whole_hour(moment) + timedelta(hours=1)

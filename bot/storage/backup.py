@@ -31,7 +31,7 @@ KEPT: dict[str, tuple[str, ...]] = {
     "duty_shifts": ("id", "staff_id", "starts_at", "ends_at"),
     "receptions": (
         "id", "municipality", "place", "starts_at", "ends_at", "landmark", "attends",
-        "public_name", "state",
+        "public_name", "state", "uid", "sequence",
     ),
     "prepared": ("id", "language", "shortcut", "text"),
     "switches": ("name", "at"),
@@ -45,7 +45,9 @@ LEFT_OUT = frozenset(
     {
         # a woman's, or names one
         "cases", "messages", "media", "outbox", "handles", "blocks", "topics", "topic_lines",
-        "calls", "lent",
+        "calls", "lent", "subscriptions", "mailings",
+        # words for women who were then waiting, and how many received them
+        "broadcasts",
         # of the moment, or made again by itself
         "workers", "set_aside", "sessions", "failed_logins", "media_ids",
         "staff.bell_index",
@@ -64,9 +66,11 @@ KEPT_ACTIONS = frozenset(
         "account.accepted", "account.changed", "account.froze", "account.frozen",
         "account.invite_sent", "account.invited", "account.removed", "account.thawed",
         "bell.linked", "bell.unlinked", "duty.saved", "line.resumed", "line.stopped", "login",
-        "prepared.deleted", "prepared.saved", "reception.cancelled", "reception.imported",
+        "broadcast.approved", "broadcast.cancelled", "broadcast.paused", "broadcast.proposed",
+        "broadcast.resumed", "broadcast.saved", "prepared.deleted", "prepared.saved",
+        "reception.called", "reception.cancelled", "reception.imported",
         "reception.restored", "reception.saved", "refused.frozen", "refused.oneself",
-        "refused.role", RESTORED,
+        "refused.own_broadcast", "refused.role", RESTORED,
     }
 )  # fmt: skip
 """What the audit says of the centre's people. What it says of a case is a woman's hour."""

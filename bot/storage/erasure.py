@@ -13,12 +13,15 @@ from bot.privacy.vault import day_of
 from bot.storage import call_keys
 from bot.storage.calls import OLDEST
 from bot.storage.handing import count_unanswered
+from bot.storage.mail_counts import drop
 from bot.storage.outbox import Handles
 from bot.storage.part import OPEN, log
 from bot.storage.records import CaseState, Purged, StaffState
+from bot.storage.subscriptions import Subscriptions
 from bot.storage.tables import (
     audit,
     blocks,
+    broadcasts,
     calls,
     cases,
     failed_logins,
@@ -30,6 +33,7 @@ from bot.storage.tables import (
     sessions,
     set_aside,
     staff,
+    subscriptions,
 )
 
 FORGET_PATIENCE = 50.0
@@ -37,25 +41,32 @@ FORGET_PATIENCE = 50.0
 PURGE_PATIENCE = 2.0
 
 
-class Erasure(Handles):
+class Erasure(Handles, Subscriptions):
     """Deletes so that nothing can be read again: keys, rows, write-ahead log."""
 
     traces_remain = False
     """Deleted rows still stand in the write-ahead log, since somebody reads an old snapshot."""
 
     async def forget(
-        self, channel: str, address: str, patience: float = FORGET_PATIENCE
+        self,
+        channel: str,
+        address: str,
+        patience: float = FORGET_PATIENCE,
+        begun_before: datetime | None = None,
     ) -> list[str]:
         """Delete all about this address; returns the handles of what stands in her chat.
 
         `patience` is how many seconds to try to empty the write-ahead log; see `leave_no_trace`.
+        `begun_before`: a reminder that she set or read in an hour since then stays.
 
         The audit keeps that a woman deleted everything, and in which hour. The day's key under
         which her case's key was is replaced, so that no copy opens her text from now on.
         """
         async with self._database.write() as connection:
             found = list((await self._handles_of(connection, channel, address)).values())
-            mine = cases.c.address_index == self._index(channel, address)
+            index = self._index(channel, address)
+            found += await self._unsubscribe(connection, index, begun_before)
+            mine = cases.c.address_index == index
             rows = (await connection.execute(select(cases).where(mine))).all()
             if rows:
                 for row in rows:
@@ -67,6 +78,7 @@ class Erasure(Handles):
                 )
         if rows:
             await self._destroy_unused_keys(self._today())
+        if rows or self._database.log_bytes():  # also of what went before, as at a *stop*
             await self._leave_no_trace(patience)
         return found
 
@@ -94,7 +106,7 @@ class Erasure(Handles):
             gone = await _delete_old(connection, cutoffs)
         keys = await self._destroy_unused_keys(today)
         purged = Purged(texts=texts, keys=keys, **gone)
-        if texts or self.traces_remain or any(gone.values()):
+        if texts or self.traces_remain or any(gone.values()) or self._database.log_bytes():
             await self._leave_no_trace(PURGE_PATIENCE)
         return purged
 
@@ -170,9 +182,14 @@ async def _delete_old(connection: AsyncConnection, cutoffs: Cutoffs) -> dict[str
         "calls": (calls, (calls.c.at <= cutoffs.now - OLDEST,)),
         "lent": (lent, (lent.c.until <= cutoffs.now,)),
         "set_aside": (set_aside, (set_aside.c.at <= cutoffs.set_aside,)),
+        "broadcasts": (broadcasts, (broadcasts.c.ended_at <= cutoffs.broadcasts,)),
         "removed": (staff, (staff.c.state == StaffState.REMOVED, ~_spoken_of())),
     }
-    gone = {"cases": await _delete_cases(connection, list(old_cases))}
+    over = subscriptions.c.until <= cutoffs.subscriptions
+    gone = {
+        "cases": await _delete_cases(connection, list(old_cases)),
+        "subscriptions": await drop(connection, over, cutoffs.now),
+    }
     for name, (table, which) in conditions.items():
         gone[name] = (await connection.execute(table.delete().where(*which))).rowcount
     return gone

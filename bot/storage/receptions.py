@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import select
 
+from bot.storage import reminding
 from bot.storage.part import Part
+from bot.storage.rows import reception_columns, reception_of
 from bot.storage.tables import media_ids, receptions
-from scheduler.model import Reception, ReceptionState
+from scheduler.model import Reception
 
 
 class Receptions(Part):
@@ -27,32 +29,50 @@ class Receptions(Part):
             query = query.where(receptions.c.ends_at > since)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-        return [_reception(row) for row in rows]
+        return [reception_of(row) for row in rows]
 
     async def reception(self, reception_id: str) -> Reception | None:
         """One reception."""
         query = select(receptions).where(receptions.c.id == reception_id)
         async with self._database.read() as connection:
             row = (await connection.execute(query)).one_or_none()
-        return None if row is None else _reception(row)
+        return None if row is None else reception_of(row)
 
-    async def save_receptions(self, new: Sequence[Reception]) -> tuple[int, int]:
-        """Save all or none, by id; returns how many were added and how many changed."""
+    async def save_receptions(
+        self, new: Sequence[Reception], *, counted: bool = False
+    ) -> tuple[int, int]:
+        """Save all or none, by id; returns how many were added and how many changed.
+
+        Whoever waits for one of them is looked at at once. A changed one counts on, as calendars
+        do (`sequence`), unless a calendar `counted` already, and keeps the name that it has there.
+        """
         query = select(receptions).where(receptions.c.id.in_([each.id for each in new]))
+        now, added, changed = self._now(), 0, 0
         async with self._database.write() as connection:
             rows = (await connection.execute(query)).all()
-            known = {row.id: _reception(row) for row in rows}
-            added = changed = 0
+            known = {row.id: reception_of(row) for row in rows}
             for each in new:
-                if each.id not in known:
+                old = known.get(each.id)
+                if old is None:
                     added += 1
-                    await connection.execute(receptions.insert().values(**_columns(each)))
-                elif each != known[each.id]:
+                    await connection.execute(receptions.insert().values(**reception_columns(each)))
+                elif (each := _after(old, each, counted)) != old:
                     changed += 1
                     change = receptions.update().where(receptions.c.id == each.id)
-                    await connection.execute(change.values(**_columns(each)))
+                    await connection.execute(change.values(**reception_columns(each)))
+                    await reminding.changed(connection, each, now)
+                else:
+                    continue
                 known[each.id] = each
+                await reminding.planned(connection, each.municipality, now)
         return added, changed
+
+
+def _after(old: Reception, new: Reception, counted: bool) -> Reception:
+    """What is kept of a known reception: its name in calendars, and how often it was changed."""
+    is_changed = replace(new, uid=old.uid, sequence=old.sequence) != old
+    least = old.sequence + 1 if is_changed and not counted else old.sequence
+    return replace(new, uid=new.uid or old.uid, sequence=max(new.sequence, least))
 
 
 class MediaIds(Part):
@@ -74,31 +94,3 @@ class MediaIds(Part):
             await connection.execute(
                 media_ids.insert().values(channel=channel, digest=digest, file_id=file_id)
             )
-
-
-def _reception(row: Row[Any]) -> Reception:
-    return Reception(
-        id=row.id,
-        municipality=row.municipality,
-        place=row.place,
-        start=row.starts_at,
-        end=row.ends_at,
-        landmark=row.landmark,
-        attends=row.attends,
-        public_name=row.public_name,
-        state=ReceptionState(row.state),
-    )
-
-
-def _columns(reception: Reception) -> dict[str, Any]:
-    return {
-        "id": reception.id,
-        "municipality": reception.municipality,
-        "place": reception.place,
-        "starts_at": reception.start,
-        "ends_at": reception.end,
-        "landmark": reception.landmark,
-        "attends": reception.attends,
-        "public_name": reception.public_name,
-        "state": reception.state,
-    }

@@ -294,6 +294,8 @@ class Purged:
     calls: int = 0
     lent: int = 0
     set_aside: int = 0
+    subscriptions: int = 0  # reminders that nobody looked at after their end
+    broadcasts: int = 0
     removed: int = 0  # accounts of which nothing speaks any more
     keys: int = 0
 

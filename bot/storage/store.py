@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.privacy.vault import Vault
 from bot.storage.aside import Aside
 from bot.storage.backup import Backups
+from bot.storage.broadcasts import Broadcasts
 from bot.storage.calls import Calls
 from bot.storage.cases import Cases
 from bot.storage.desk_book import DeskBook
@@ -53,6 +54,7 @@ class Store(
     Backups,
     Calls,
     Lent,
+    Broadcasts,
 ):
     """All that is kept. Made by `Store.open`, ended by `close`."""
 

@@ -233,8 +233,97 @@ receptions = Table(
     Column("attends", String(512), nullable=False),
     Column("public_name", String(256), nullable=False),
     Column("state", String(16), nullable=False),
+    Column("uid", String(512), nullable=False, server_default=text("''")),
+    Column("sequence", Integer, nullable=False, server_default="0"),
 )
 Index(None, receptions.c.municipality, receptions.c.starts_at)
+_NAMED = text("uid <> ''")
+Index(None, receptions.c.uid, unique=True, sqlite_where=_NAMED, postgresql_where=_NAMED)
+
+# Who wants to be reminded. Nothing here says when she asked, or what she read.
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    _id(),
+    Column("channel", String(16), nullable=False),
+    Column("address_index", LargeBinary, nullable=False),
+    Column("address", LargeBinary),  # sealed; none where nothing is sent
+    Column("language", String(16), nullable=False),
+    Column("municipality", String(16), nullable=False),
+    Column("hours", String(16), nullable=False),
+    Column("words", String(64)),  # the neutral words that she chose; none: nothing is sent
+    Column("reception_id", String(128), ForeignKey("receptions.id")),
+    Column("told", String(32)),
+    Column("told_start", UtcTime),
+    Column("known_at", UtcTime),
+    Column("here_at", UtcTime),  # the hour in which she was here last: then messages are free
+    Column("done", String(64), nullable=False),  # parted by commas
+    Column("renew", Boolean, nullable=False),
+    Column("news", Boolean, nullable=False),  # something that she has not read yet
+    Column("until", UtcTime, nullable=False),
+    Column("next_at", UtcTime),  # when to look at it again
+    Column("handle", LargeBinary),  # sealed: the last reminder in her chat
+    UniqueConstraint("address_index", "municipality"),
+)
+Index(None, subscriptions.c.next_at)
+Index(None, subscriptions.c.reception_id)
+Index(None, subscriptions.c.municipality, subscriptions.c.reception_id)
+
+# The words are the centre's; of who received them only how many is kept.
+broadcasts = Table(
+    "broadcasts",
+    metadata,
+    _id(),
+    Column("state", String(16), nullable=False),
+    Column("municipalities", String(256), nullable=False),  # parted by commas; empty: all
+    Column("languages", String(64), nullable=False),
+    Column("channels", String(64), nullable=False),
+    Column("texts", String(8000), nullable=False),  # by language, as JSON
+    Column("created_by", String(32), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("proposed_at", UtcTime),
+    Column("digest", String(64)),  # of what is to be approved
+    Column("approved_by", String(32)),
+    Column("started_at", UtcTime),
+    Column("ended_at", UtcTime),
+    Column("until", UtcTime),  # what has not gone out by then is held
+    Column("enqueued", Integer, nullable=False, server_default="0"),  # parts of its audience
+    Column("recipients", Integer, nullable=False, server_default="0"),
+    Column("delivered", Integer, nullable=False, server_default="0"),
+    Column("gone", Integer, nullable=False, server_default="0"),
+    Column("held", Integer, nullable=False, server_default="0"),
+    Column("unknown", Integer, nullable=False, server_default="0"),
+    Column("failed", Integer, nullable=False, server_default="0"),
+)
+Index(None, broadcasts.c.state)
+
+# One thing to bring to one woman's phone. A row here goes as soon as it is settled.
+mailings = Table(
+    "mailings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column(
+        "subscription_id",
+        String(32),
+        ForeignKey("subscriptions.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("cause", String(64), nullable=False),  # a broadcast, or a reminder of what she was told
+    Column("broadcast_id", String(32), ForeignKey("broadcasts.id", ondelete="CASCADE")),
+    Column("channel", String(16), nullable=False),
+    Column("due_at", UtcTime, nullable=False),
+    Column("latest", UtcTime, nullable=False),  # the end of her safe hours, or of its use
+    Column("sending", Boolean, nullable=False),
+    Column("leased_by", String(32)),
+    Column("leased_until", UtcTime),
+    Column("attempts", Integer, nullable=False),
+    Column("tried_at", UtcTime),
+    UniqueConstraint("subscription_id", "cause"),
+    sqlite_autoincrement=True,
+)
+Index(None, mailings.c.broadcast_id, mailings.c.channel, mailings.c.due_at)
+_OUT = text("leased_by IS NOT NULL")
+Index("ix_mailings_leased_by", mailings.c.leased_by, sqlite_where=_OUT, postgresql_where=_OUT)
 
 # Of an address nothing but its keyed index; `case_id` None: until the time, whatever the case.
 blocks = Table(

@@ -202,6 +202,11 @@ async def fill_the_rest(place: Place) -> None:
             if table.name in LEFT_OUT and not has_one:
                 row = {column.name: random_value(column) for column in table.columns}
                 row |= {"case_id": case_id} if "case_id" in row else {}
+                for column in table.columns:
+                    if column.foreign_keys and not column.nullable and row[column.name] is None:
+                        (key,) = column.foreign_keys
+                        known = await connection.execute(select(key.column).limit(1))
+                        row[column.name] = known.scalar_one()
                 await connection.execute(table.insert().values(**row))
     await engine.dispose()
 

@@ -174,4 +174,4 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty: str) -> None:
     with pytest.raises(Exception, match="audit"):
         migrate(empty)
     assert await on(empty, lambda connection: inspect(connection).get_table_names()) == ["audit"]
-    assert newest() == "0004"
+    assert newest() == "0005"

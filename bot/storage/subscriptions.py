@@ -1,0 +1,239 @@
+"""Who wants to be reminded of which receptions.
+
+An address stands here only where something is to be sent to it. What is due is looked after in
+`reminding`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.privacy.retention import known_at, whole_hour
+from bot.privacy.vault import Tampered
+from bot.storage import reminding
+from bot.storage.mail_counts import drop
+from bot.storage.part import Part, log, new_id
+from bot.storage.reminding import BATCH, FreeUntil
+from bot.storage.rows import (
+    RECEPTION,
+    WITH_RECEPTION,
+    its_reception,
+    knowledge,
+    reception_of,
+    subscription_of,
+)
+from bot.storage.tables import receptions, subscriptions
+from scheduler import plan
+from scheduler.model import SAFE_HOURS, Reception, Subscription
+
+AT_ONCE = 20
+"""Rounds of one tick: then others may write, and the next tick goes on."""
+
+
+class Subscriptions(Part):
+    """Keeps reminders, and puts what is due into the mailings."""
+
+    async def subscribe(
+        self,
+        channel: str,
+        address: str,
+        language: str,
+        municipality: str,
+        hours: str,
+        words: str | None,
+    ) -> Subscription:
+        """She wants to be reminded there; what she wanted there before counts no more.
+
+        It is of the next reception that takes place, whose date she sees now, else of the first
+        that will be planned. `words`: under which it comes to her phone; None: nothing is sent.
+        """
+        if hours not in SAFE_HOURS:
+            raise ValueError("there are no such safe hours")
+        now, row_id, index = self._now(), new_id(), self._index(channel, address)
+        there = and_(
+            subscriptions.c.address_index == index, subscriptions.c.municipality == municipality
+        )
+        async with self._database.write() as connection:
+            old = (await connection.execute(select(subscriptions).where(there))).one_or_none()
+            handle = None if old is None else self._reminder(old)
+            await drop(connection, there, now)
+            planned = await reminding.coming(connection, municipality, now)
+            row = {
+                "id": row_id,
+                "channel": channel,
+                "address_index": index,
+                "address": None if words is None else self._seal("address", row_id, address),
+                "language": language,
+                "municipality": municipality,
+                "hours": hours,
+                "words": words,
+                "news": False,
+                "handle": handle and self._seal("handle", row_id, handle),
+                **reminding.bound(plan.next_for(planned, municipality, now), now),
+            }
+            await connection.execute(subscriptions.insert().values(**row))
+            query = select(subscriptions).where(subscriptions.c.id == row_id)
+            made = (await connection.execute(query)).one()
+        return subscription_of(made)
+
+    async def subscriptions_of(
+        self, channel: str, address: str
+    ) -> list[tuple[Subscription, Reception | None]]:
+        """What she wants to be reminded of, by municipality; each with its reception."""
+        query = WITH_RECEPTION.where(
+            subscriptions.c.address_index == self._index(channel, address)
+        ).order_by(subscriptions.c.municipality)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [(subscription_of(row), its_reception(row)) for row in rows]
+
+    async def news_for(self, channel: str, address: str) -> bool:
+        """Whether something was to be told to her that she has not read since."""
+        mine = subscriptions.c.address_index == self._index(channel, address)
+        query = select(subscriptions.c.id).where(mine, subscriptions.c.news).limit(1)
+        async with self._database.read() as connection:
+            return (await connection.execute(query)).first() is not None
+
+    async def seen(
+        self, channel: str, address: str, shown: Sequence[tuple[Subscription, Reception | None]]
+    ) -> None:
+        """She has read what `shown` says: no notice of it comes any more.
+
+        What has changed since that was read, she has not.
+        """
+        said = {one.id: reception and plan.fingerprint(reception) for one, reception in shown}
+        if not said:
+            return
+        now = self._now()
+        here = {"news": False, "here_at": whole_hour(now), "next_at": whole_hour(now)}
+        mine = subscriptions.c.address_index == self._index(channel, address)
+        async with self._database.write() as connection:
+            rows = [
+                (row.id, subscription_of(row), reception)
+                for row in (await connection.execute(WITH_RECEPTION.where(mine))).all()
+                for reception in [its_reception(row)]
+                if row.id in said and said[row.id] == (reception and plan.fingerprint(reception))
+            ]
+            known = subscriptions.c.id.in_([row_id for row_id, _, _ in rows])
+            await reminding.drop_changes(connection, known)
+            for row_id, one, reception in rows:
+                if reception is not None:
+                    one = plan.after(one, reception, None, known_at(now))
+                change = subscriptions.update().where(subscriptions.c.id == row_id)
+                await connection.execute(change.values(**knowledge(one), **here))
+
+    async def renew(self, channel: str, address: str, municipality: str) -> bool:
+        """She wants to hear of the reception after this one, too; False: she waits for none."""
+        mine = subscriptions.c.address_index == self._index(channel, address)
+        there = subscriptions.c.municipality == municipality
+        again = {"renew": True, "next_at": whole_hour(self._now())}
+        async with self._database.write() as connection:
+            change = subscriptions.update().where(mine, there).values(**again)
+            return (await connection.execute(change)).rowcount > 0
+
+    async def unsubscribe(self, channel: str, address: str) -> list[str]:
+        """She wants no reminder any more; the handles of those that stand in her chat."""
+        async with self._database.write() as connection:
+            return await self._unsubscribe(connection, self._index(channel, address))
+
+    async def _unsubscribe(
+        self, connection: AsyncConnection, index: bytes, begun_before: datetime | None = None
+    ) -> list[str]:
+        mine = subscriptions.c.address_index == index
+        if begun_before is not None:
+            here = subscriptions.c.here_at
+            mine = and_(mine, or_(here.is_(None), here < begun_before))
+        rows = (await connection.execute(select(subscriptions).where(mine))).all()
+        await drop(connection, mine, self._now())
+        return [handle for row in rows if (handle := self._reminder(row)) is not None]
+
+    # --- what is due -----------------------------------------------------------------------------
+
+    async def remind(self, now: datetime, free_until: FreeUntil) -> int:
+        """Put every reminder that is due now into the mailings; returns how many.
+
+        To be called every few seconds, by one process.
+        """
+        enqueued = 0
+        for _ in range(AT_ONCE):
+            looked, found = await self._remind(now, free_until)
+            enqueued += found
+            if looked < BATCH:
+                break
+        return enqueued
+
+    async def _remind(self, now: datetime, free_until: FreeUntil) -> tuple[int, int]:
+        due = subscriptions.c.next_at <= now
+        async with self._database.read() as connection:
+            any_due = select(subscriptions.c.id).where(due).limit(1)
+            if (await connection.execute(any_due)).first() is None:
+                return 0, 0
+        async with self._database.write() as connection:
+            return await reminding.look(connection, now, free_until)
+
+    # --- what the staff see ----------------------------------------------------------------------
+
+    async def reminded_by(self, reception_ids: Collection[str]) -> Mapping[str, int]:
+        """How many women wait for each of these receptions; none where nobody does."""
+        of = subscriptions.c.reception_id
+        query = select(of, func.count()).where(of.in_(reception_ids)).group_by(of)
+        async with self._database.read() as connection:
+            return {name: women for name, women in (await connection.execute(query)).all()}
+
+    async def late_by(self, reception_ids: Collection[str]) -> Mapping[str, int]:
+        """How many of them will not hear of its change before they set out; none where all do."""
+        now = self._now()
+        alike = [
+            subscriptions.c[name]
+            for name in ("municipality", "hours", "told", "told_start", "known_at", "until")
+        ]
+        silent = subscriptions.c.words.is_(None).label("silent")
+        groups: Select[Any] = (
+            select(*alike, silent, func.count().label("women"), *RECEPTION)
+            .join_from(subscriptions, receptions, receptions.c.id == subscriptions.c.reception_id)
+            .where(receptions.c.id.in_(reception_ids))
+            .group_by(*alike, silent, receptions.c.id)
+        )
+        late: Counter[str] = Counter()
+        async with self._database.read() as connection:
+            rows = (await connection.execute(groups)).all()
+        for row in rows:
+            reception = reception_of(row, "of_")
+            alike_one = Subscription(
+                id="",
+                municipality=row.municipality,
+                hours=row.hours,
+                reception=reception.id,
+                told=row.told,
+                told_start=row.told_start,
+                known_at=row.known_at,
+                done=frozenset(),
+                silent=row.silent,
+                renew=False,
+                until=row.until,
+            )
+            if not plan.in_time(alike_one, reception, now):
+                late[reception.id] += row.women
+        return late
+
+    # --- sealed values ---------------------------------------------------------------------------
+
+    def _seal(self, column: str, row_id: str, value: str) -> bytes:
+        return self._vault.seal(column, "subscriptions", column, row_id, value.encode())
+
+    def _reminder(self, row: Row[Any]) -> str | None:
+        """The handle of the last reminder in her chat, if there is one."""
+        if row.handle is None:
+            return None
+        try:
+            sealed = self._vault.unseal("handle", "subscriptions", "handle", row.id, row.handle)
+        except Tampered:  # it can remove nothing, and must not stop the others
+            log.alarm("unreadable")
+            return None
+        return sealed.decode()
