@@ -73,6 +73,7 @@ class Window:
     littered: bool = True  # messages of a case may stand in the chat
     wanted: Outgoing | None = None
     wanted_at: float = 0.0
+    on_landed: Callable[[], object] | None = None  # to be called once the wish stands there
     said: list[Handle] = field(default_factory=list)
     moves: int = 0  # how often her window went elsewhere: what lands after a move is a stray
     closings: int = 0  # how often it was covered or hidden: what is said after one is held
@@ -154,10 +155,17 @@ class Windows:
         window = self._windows.get(who)
         return window is None or window.handle is None
 
-    def show(self, who: Who, message: Outgoing) -> None:
-        """Her window shall show this. A newer wish replaces one not yet sent."""
+    def show(
+        self, who: Who, message: Outgoing, on_landed: Callable[[], object] | None = None
+    ) -> None:
+        """Her window shall show this. A newer wish replaces one not yet sent.
+
+        `on_landed` is called once it stands in her chat and she wants nothing else by then; never
+        where that is not known.
+        """
         window = self._window(who)
         fresh = window.wanted is None
+        window.on_landed = on_landed
         window.wanted, window.wanted_at = message, asyncio.get_running_loop().time()
         window.position = message.position
         window.open, window.in_case = not message.cover, message.in_case
@@ -283,6 +291,10 @@ class Windows:
         if handles:
             self._spawn(self._remove(who, list(handles)))
 
+    def tidy(self, who: Who, handles: Sequence[Handle]) -> None:
+        """As `remove`, for what nobody waits for at all: after everything else."""
+        self._spawn(self._remove(who, list(handles), urgent=False))
+
     def remove_old(self, who: Who, handles: Sequence[Handle]) -> None:
         """Remove stored messages of a case whose time in the chat is over."""
         self._spawn(self._remove_stored(who, handles))
@@ -291,6 +303,23 @@ class Windows:
         """What she wrote stands in her chat; it goes with the case, whatever becomes of it."""
         window = self._window(who)
         window.said.append(handle)
+
+    def came(self, who: Who, handle: Handle, message: Outgoing) -> None:
+        """A reminder has come to her chat beside the line: it is her window from now on.
+
+        Where hers is open it stands below that instead, and goes with the next cover or *hide*.
+        Where none is known there is nothing to do: her tap names it.
+        """
+        window = self._windows.get(who)
+        if window is None or self._lasting(who):
+            return
+        if window.open or window.lost:  # what is lost is swept when the next cover stands
+            window.said.append(handle)
+            window.littered = True
+            return
+        self.renew(who)
+        window.handle, window.position = handle, message.position
+        window.wanted = None  # a cover that is on its way would only take its place
 
     async def settled_for(self, who: Who) -> None:
         """Return when nothing is on its way to this chat."""
@@ -424,6 +453,8 @@ class Windows:
             self.renew(who)
         else:
             window.wanted = None
+            if window.on_landed is not None:
+                window.on_landed()
 
     def _refused(self, who: Who, window: Window, message: Outgoing, error: Exception) -> None:
         """It will never be taken. Where it was the cover, what it was to cover is removed."""
@@ -520,9 +551,11 @@ class Windows:
         except Exception as error:  # then they are removed once more, which is no error
             log.failed("kept_unknown", error)
 
-    async def _remove(self, who: Who, handles: Sequence[Handle]) -> bool:
+    async def _remove(self, who: Who, handles: Sequence[Handle], *, urgent: bool = True) -> bool:
         channel = self._channels[who.channel]
-        return not handles or await self._insist(lambda: channel.remove(who.address, handles))
+        return not handles or await self._insist(
+            lambda: channel.remove(who.address, handles, urgent=urgent)
+        )
 
     async def _sweep(self, who: Who, newest: Handle | None) -> None:
         channel = self._channels[who.channel]

@@ -38,11 +38,18 @@ class Limits:
     silent: bool = True  # a message can come without a sound
     free_hours: int | None = None  # of a session; beyond it a message costs. None: none does
     rings: bool = True  # a message can come to her phone by itself
+    together: int = 1  # to how many women one call can bring the same message
+    per_second: float = 1.0  # calls that the platform takes, over all
 
     @property
     def lasting(self) -> bool:
         """Nothing that was sent can be removed: her chat keeps it."""
         return self.delete_hours is None
+
+    def check(self, addresses: Sequence[Address]) -> None:
+        """Raise `ValueError` where one call cannot bring a message to so many."""
+        if len(addresses) > self.together:
+            raise ValueError(f"at most {self.together} together")
 
     def free_until(self, session: datetime) -> datetime:
         """Until when messages cost nothing in the session that her words began at that moment.
@@ -191,16 +198,43 @@ class Channel(Protocol):
         """
         ...
 
-    async def remove(self, address: Address, handles: Sequence[Handle]) -> None:
-        """Remove messages from her chat; twice is no error. Raises a `SendError`."""
+    async def remove(
+        self, address: Address, handles: Sequence[Handle], *, urgent: bool = True
+    ) -> None:
+        """Remove messages from her chat; twice is no error. Raises a `SendError`.
+
+        Not `urgent`: it waits behind all that is.
+        """
         ...
 
     async def sweep(self, address: Address, newest: Handle | None) -> None:
         """Remove what can be found when no window is known. May do nothing."""
         ...
 
+    async def notify(
+        self, addresses: Sequence[Address], message: Outgoing
+    ) -> Sequence[Handle | SendError]:
+        """Bring the same message to women who wait for none just now, after all that is urgent.
+
+        At most `limits.together` of them. For each, in their order, the handle under which it
+        stands in her chat, or what became of it. Raises nothing but what stops the call itself
+        before anything left (cancellation).
+        """
+        ...
+
     async def close(self) -> None:
         """Give back connections; nothing is sent afterwards."""
+        ...
+
+
+class Linked(Protocol):
+    """A channel that a link can lead to, from a poster or a leaflet."""
+
+    async def link(self, code: str) -> str | None:
+        """The address that opens the chat and brings `code` with it (`words.is_code`).
+
+        None while the platform does not tell how the line is called there.
+        """
         ...
 
 

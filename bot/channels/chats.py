@@ -17,8 +17,8 @@ from bot.channels.pace import Gate, Lane, Rates
 from bot.channels.pictures import Picture, Pictures
 from dialogs.model import DANGER, HIDE
 
-RATES = Rates(per_second=28, burst=2, chat_per_second=1, chat_burst=5)
-"""With the burst never more than the 30 that the platform takes in any second."""
+RATES = Rates.under(30, chat_per_second=1, chat_burst=5)
+"""The platform takes thirty messages in any second, and a short burst in one chat."""
 BATCH = 100
 MAX_STANDING = 2000
 T = TypeVar("T")
@@ -74,8 +74,9 @@ class Api(Protocol):
 class Chats:
     """All chats of one bot."""
 
-    def __init__(self, api: Api, pictures: Pictures) -> None:
-        self._api, self._pictures = api, pictures
+    def __init__(self, api: Api, pictures: Pictures, rates: Rates | None = None) -> None:
+        """`rates` instead of `RATES`."""
+        self._api, self._pictures, self._rates = api, pictures, rates
         self._gate: Gate | None = None
         self._standing: OrderedDict[tuple[int, int], str] = OrderedDict()
 
@@ -93,14 +94,17 @@ class Chats:
         picture = await self._pictures.named(message.picture)
         if window is not None and await self._edit(chat, window, message, picture):
             return window
-        number, _ = await self._with_media(
-            picture,
-            lambda media: self._send(
-                chat, lane_of(message), lambda: self._api.show_picture(chat, media, message)
-            ),
-        )
+        number = await self._show_new(chat, message, picture, lane_of(message))
         self._stands(chat, number, picture)
         return number
+
+    async def notify(self, chat: int, message: Outgoing) -> int:
+        """Show a window that nobody waits for, as a new message.
+
+        What it shows is not remembered: so many of them would push out the windows in use.
+        """
+        picture = await self._pictures.named(message.picture)
+        return await self._show_new(chat, message, picture, Lane.BROADCAST)
 
     async def correct(self, chat: int, number: int, message: Outgoing) -> None:
         """Replace the words of an ordinary message; one that is not there is left so."""
@@ -114,19 +118,29 @@ class Chats:
         """Return when nothing is left to store."""
         await self._pictures.kept()
 
-    async def remove(self, chat: int, numbers: Sequence[int]) -> None:
+    async def remove(self, chat: int, numbers: Sequence[int], *, urgent: bool = True) -> None:
         """Remove messages. What is too old for that and is ours becomes the bare cover.
 
         Raises `Refused`, after all else was done, when something of hers is too old.
         """
         left = False
-        for old in await self._delete(chat, numbers):
+        lane = Lane.CRISIS if urgent else Lane.BROADCAST
+        for old in await self._delete(chat, numbers, lane):
             try:
-                await self._blank(chat, old)
+                await self._blank(chat, old, lane)
             except Refused:
                 left = True
         if left:
             raise Refused
+
+    async def _show_new(self, chat: int, message: Outgoing, picture: Picture, lane: Lane) -> int:
+        number, _ = await self._with_media(
+            picture,
+            lambda media: self._send(
+                chat, lane, lambda: self._api.show_picture(chat, media, message)
+            ),
+        )
+        return number
 
     async def _edit(self, chat: int, window: int, message: Outgoing, picture: Picture) -> bool:
         """Put the message into the window; False when that message cannot be edited."""
@@ -137,7 +151,7 @@ class Chats:
                     chat, lane_of(message), lambda: self._api.edit_text(chat, window, message)
                 )
             else:
-                await self._edit_all(chat, window, message, picture)
+                await self._edit_all(chat, window, message, picture, lane_of(message))
         except Declined as refusal:
             if refusal.why in (Why.NO_EDIT, Why.NOT_THERE):
                 return False
@@ -146,26 +160,28 @@ class Chats:
         self._stands(chat, window, picture)
         return True
 
-    async def _edit_all(self, chat: int, number: int, message: Outgoing, picture: Picture) -> None:
+    async def _edit_all(
+        self, chat: int, number: int, message: Outgoing, picture: Picture, lane: Lane
+    ) -> None:
         await self._with_media(
             picture,
             lambda media: self._send(
                 chat,
-                lane_of(message),
+                lane,
                 lambda: self._api.edit_picture(chat, number, media, message),
             ),
         )
 
-    async def _blank(self, chat: int, old: int) -> None:
+    async def _blank(self, chat: int, old: int, lane: Lane) -> None:
         """Turn a message of ours that cannot be removed any more into the bare cover."""
         cover = await self._pictures.named(None)
         try:
-            await self._edit_all(chat, old, Outgoing("", "", cover=True), cover)
+            await self._edit_all(chat, old, Outgoing("", "", cover=True), cover, lane)
         except Declined as refusal:
             if refusal.why is not Why.SAME:
                 raise
 
-    async def _delete(self, chat: int, numbers: Sequence[int]) -> list[int]:
+    async def _delete(self, chat: int, numbers: Sequence[int], lane: Lane) -> list[int]:
         """Remove messages; return those that were refused.
 
         One that is too old makes the platform refuse the whole batch: then it is halved.
@@ -173,20 +189,22 @@ class Chats:
         if not numbers:
             return []
         if len(numbers) > BATCH:
-            return await self._delete_both(chat, numbers, BATCH)
+            return await self._delete_both(chat, numbers, BATCH, lane)
         for number in numbers:
             self._standing.pop((chat, number), None)
         try:
-            await self._send(chat, Lane.CRISIS, lambda: self._api.delete(chat, numbers))
+            await self._send(chat, lane, lambda: self._api.delete(chat, numbers))
         except Declined as refusal:
             if len(numbers) == 1:
                 return [] if refusal.why is Why.NOT_THERE else [*numbers]
-            return await self._delete_both(chat, numbers, len(numbers) // 2)
+            return await self._delete_both(chat, numbers, len(numbers) // 2, lane)
         return []
 
-    async def _delete_both(self, chat: int, numbers: Sequence[int], cut: int) -> list[int]:
-        first = await self._delete(chat, numbers[:cut])
-        return first + await self._delete(chat, numbers[cut:])
+    async def _delete_both(
+        self, chat: int, numbers: Sequence[int], cut: int, lane: Lane
+    ) -> list[int]:
+        first = await self._delete(chat, numbers[:cut], lane)
+        return first + await self._delete(chat, numbers[cut:], lane)
 
     async def _with_media(
         self, picture: Picture, send: Callable[[str | bytes], Awaitable[tuple[int, str | None]]]
@@ -206,7 +224,7 @@ class Chats:
     async def _send(self, chat: int, lane: Lane, call: Callable[[], Awaitable[T]]) -> T:
         """Wait for the turn, and call. A 429 pauses this chat, or all when it recurs."""
         if self._gate is None:
-            self._gate = Gate(asyncio.get_running_loop().time, RATES)
+            self._gate = Gate(asyncio.get_running_loop().time, self._rates or RATES)
         await self._gate.enter(str(chat), lane)
         try:
             return await call()

@@ -8,7 +8,16 @@ import secrets
 from collections.abc import Sequence
 from typing import TextIO
 
-from bot.channels.base import Address, Handle, Incoming, Intake, Limits, Outgoing
+from bot.channels.base import (
+    Address,
+    Handle,
+    Incoming,
+    Intake,
+    Limits,
+    Outgoing,
+    Refused,
+    SendError,
+)
 from dialogs import payload
 from dialogs.model import Event, Started, Tapped, Typed
 
@@ -69,7 +78,9 @@ class ConsoleChannel:
         if handle in self._said:
             await self.show(address, message, handle)
 
-    async def remove(self, address: Address, handles: Sequence[Handle]) -> None:
+    async def remove(
+        self, address: Address, handles: Sequence[Handle], *, urgent: bool = True
+    ) -> None:
         """Take messages off the screen."""
         for handle in handles:
             self._said.pop(handle, None)
@@ -79,6 +90,13 @@ class ConsoleChannel:
 
     async def sweep(self, address: Address, newest: Handle | None) -> None:
         """There is nothing on the screen that is not known."""
+
+    async def notify(
+        self, addresses: Sequence[Address], message: Outgoing
+    ) -> Sequence[Handle | SendError]:
+        """A terminal rings nowhere; `limits` says so."""
+        self.limits.check(addresses)
+        return [Refused() for _ in addresses]
 
     async def close(self) -> None:
         """The terminal stays open."""

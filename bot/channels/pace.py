@@ -1,12 +1,14 @@
 """How fast we may speak: a token bucket for the platform, a softer one per chat, and lanes.
 
+The bucket spreads the calls, so that whoever is in a hurry finds a free place soon. Over it
+stands what the platform counts: no more than so many in any second, however they came about.
 `Pace` is arithmetic alone, time comes in as seconds. `Gate` lets callers wait in it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -16,7 +18,11 @@ from bot.channels.base import Throttled
 MANY_CHATS = 3
 """That many chats refused within `MANY_SECONDS`: it is not about a chat any more."""
 MANY_SECONDS = 10.0
-MAX_CHATS = 1000
+SECOND = 1.025
+"""A platform's second, and by how much two calls may come closer together on their way there."""
+SUSTAINED = 29.22 / 30
+"""What is taken of a platform's cap while the queue is never empty. A little less than `SECOND`
+leaves, so that the bucket holds calls back, and not the second: that would send them in bursts."""
 _ALMOST = 1e-6
 
 
@@ -28,6 +34,16 @@ class Rates:
     burst: float
     chat_per_second: float
     chat_burst: float
+    most: int | None = None  # in any second, where the platform counts that strictly
+
+    @classmethod
+    def under(cls, cap: int, chat_per_second: float, chat_burst: float) -> Rates:
+        """For a platform that refuses what is more than `cap` in any second.
+
+        A queue that is never empty gets `SUSTAINED` of that, even when it wakes up late now and
+        then: what was missed goes at once.
+        """
+        return cls(cap * SUSTAINED, max(2, cap / 15), chat_per_second, chat_burst, cap)
 
 
 class Lane(IntEnum):
@@ -50,27 +66,49 @@ class Bucket:
 
     def wait(self, now: float) -> float:
         """Seconds until a token is there; 0 when one is."""
-        self._refill(now)
-        return 0.0 if self._tokens >= 1 - _ALMOST else (1 - self._tokens) / self._rate
+        return self._wait_for(1, now)
+
+    def wait_full(self, now: float) -> float:
+        """Seconds until nobody has taken from it lately."""
+        return self._wait_for(self._burst, now)
 
     def take(self, now: float) -> None:
         """Take a token, or owe one that is not there yet (never more than one)."""
         self._refill(now)
         self._tokens = max(self._tokens - 1, -1.0)
 
-    def full(self, now: float) -> bool:
-        """Nobody took from it lately: it says nothing and can be dropped."""
+    def _wait_for(self, tokens: float, now: float) -> float:
         self._refill(now)
-        return self._tokens >= self._burst - _ALMOST
+        return 0.0 if self._tokens >= tokens - _ALMOST else (tokens - self._tokens) / self._rate
 
     def _refill(self, now: float) -> None:
         gained = max(now - self._at, 0.0) * self._rate
         self._tokens, self._at = min(self._tokens + gained, self._burst), now
 
 
+class Last:
+    """When the last calls went: no more than `most` of them in any `SECOND`."""
+
+    __slots__ = ("_most", "_went")
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        self._went: deque[float] = deque(maxlen=most or 0)
+
+    def wait(self, now: float) -> float:
+        """Seconds until one more may go; 0 when it may."""
+        if self._most is None or len(self._went) < self._most:
+            return 0.0
+        wait = self._went[0] + SECOND - now
+        return wait if wait > _ALMOST else 0.0
+
+    def take(self, now: float) -> None:
+        self._went.append(now)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Ticket:
-    """One call that waits for its turn."""
+    """One call that waits for its turn. `chat` is empty where it concerns no single one."""
 
     chat: str
     lane: Lane
@@ -90,7 +128,8 @@ class Pace:
     def __init__(self, now: float, rates: Rates) -> None:
         self._rates = rates
         self._overall = Bucket(rates.per_second, rates.burst, now)
-        self._chats: dict[str, Bucket] = {}
+        self._last = Last(rates.most)
+        self._chats: OrderedDict[str, Bucket] = OrderedDict()  # who was spoken to last, last
         self._waiting: dict[Lane, dict[Ticket, None]] = {lane: {} for lane in Lane}
         self._paused: dict[str, float] = {}
         self._all_paused = 0.0
@@ -110,14 +149,13 @@ class Pace:
         going: list[Ticket] = []
         waits: list[float] = []
         for ticket in self._in_order():
-            if (wait := self._overall.wait(now)) > 0:
+            if (wait := self._platform_wait(ticket, now)) > 0:
                 waits.append(wait)
                 break
             if (wait := self._chat_wait(ticket, now)) > 0:
                 waits.append(wait)
                 continue
-            self._overall.take(now)
-            self._chat(ticket.chat, now).take(now)
+            self._take(ticket, now)
             going.append(ticket)
         for ticket in going:
             self.leave(ticket)
@@ -148,17 +186,39 @@ class Pace:
         for lane in Lane:
             yield from self._waiting[lane]
 
-    def _chat_wait(self, ticket: Ticket, now: float) -> float:
-        # One a second in a chat is soft at the platform, and hiding cannot wait for it.
-        return 0.0 if ticket.lane is Lane.CRISIS else self._chat(ticket.chat, now).wait(now)
+    def _platform_wait(self, ticket: Ticket, now: float) -> float:
+        # Where each second is counted, what is urgent need not be spread: it goes once it is taken.
+        urgent = ticket.lane is Lane.CRISIS and self._rates.most is not None
+        return max(0.0 if urgent else self._overall.wait(now), self._last.wait(now))
 
-    def _chat(self, chat: str, now: float) -> Bucket:
-        if chat not in self._chats:
-            if len(self._chats) >= MAX_CHATS:
-                self._chats = {c: b for c, b in self._chats.items() if not b.full(now)}
+    def _chat_wait(self, ticket: Ticket, now: float) -> float:
+        """One a second in a chat is soft at the platform, and hiding cannot wait for it.
+
+        What nobody waits for holds to it strictly, and leaves the rest to her own screens.
+        """
+        bucket = self._chats.get(ticket.chat)
+        if bucket is None or ticket.lane is Lane.CRISIS:
+            return 0.0
+        return bucket.wait_full(now) if ticket.lane is Lane.BROADCAST else bucket.wait(now)
+
+    def _take(self, ticket: Ticket, now: float) -> None:
+        self._overall.take(now)
+        self._last.take(now)
+        if ticket.chat:
             rates = self._rates
-            self._chats[chat] = Bucket(rates.chat_per_second, rates.chat_burst, now)
-        return self._chats[chat]
+            bucket = self._chats.pop(ticket.chat, None)
+            bucket = bucket or Bucket(rates.chat_per_second, rates.chat_burst, now)
+            bucket.take(now)
+            self._chats[ticket.chat] = bucket
+            self._forget(now)
+
+    def _forget(self, now: float) -> None:
+        """Drop the buckets that are full again: they say nothing. The oldest is full first."""
+        while self._chats:
+            oldest = next(iter(self._chats))
+            if self._chats[oldest].wait_full(now) > 0:
+                return
+            del self._chats[oldest]
 
 
 class Gate:
@@ -172,7 +232,10 @@ class Gate:
         self._timer: asyncio.TimerHandle | None = None
 
     async def enter(self, chat: str, lane: Lane) -> None:
-        """Wait for the turn. Raises `Throttled` while the chat is paused, or as soon as it is."""
+        """Wait for the turn; `chat` as in `Ticket`.
+
+        Raises `Throttled` while the chat is paused, or as soon as it is.
+        """
         if pause := self._pace.paused(chat, self._clock()):
             raise Throttled(pause.seconds, pause.everywhere)
         ticket = self._pace.join(chat, lane)

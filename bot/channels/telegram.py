@@ -1,53 +1,31 @@
 """Telegram: what comes in by polling or by its calls, one live window, nothing left behind.
 
 Two promises hold everywhere here. Nothing that came from her, no id and no token reaches a log
-or an exception; and whatever Telegram answers becomes one of the verdicts of `base`, in
-`verdict`.
+or an exception; and whatever Telegram answers becomes one of the verdicts of `base`
+(`telegram_api`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import random
 import re
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from telegram import (
-    Bot,
-    CallbackQuery,
-    InlineKeyboardButton,
-    InlineKeyboardMarkup,
-    InputMediaPhoto,
-    LinkPreviewOptions,
-    Message,
-    Update,
-)
+from telegram import CallbackQuery, Message, Update
 from telegram.constants import ChatType
-from telegram.error import (
-    BadRequest,
-    ChatMigrated,
-    Conflict,
-    Forbidden,
-    InvalidToken,
-    NetworkError,
-    TelegramError,
-)
-from telegram.request import BaseRequest, RequestData
 
-from bot import media
 from bot.channels.base import (
     MAX_MEDIUM,
     Address,
     Fetch,
-    Gone,
     Handle,
     Incoming,
     Intake,
@@ -55,20 +33,29 @@ from bot.channels.base import (
     Outgoing,
     Refused,
     SendError,
-    Throttled,
     Unauthorised,
     Unknown,
     Unreached,
-    Unsent,
 )
-from bot.channels.chats import BATCH, Chats, Declined, Why
-from bot.channels.http import Answer, AnswerLost, Http, NothingLeft, TooLarge, Upload
+from bot.channels.chats import BATCH, RATES, Chats
+from bot.channels.http import AnswerLost, Http, NothingLeft, TooLarge
+from bot.channels.pace import Rates
 from bot.channels.pictures import MediaIds, Pictures
 from bot.channels.polling import LATE, SKEW, Poller, is_recent
-from bot.channels.telegram_hook import Order, Standing, TelegramHook
+from bot.channels.telegram_api import (
+    CONNECT_SECONDS,
+    AiohttpRequest,
+    Calls,
+    MuteBot,
+    Webhooks,
+    ask,
+    quietly,
+    updates_for,
+)
+from bot.channels.telegram_hook import Order, TelegramHook
 from bot.channels.telegram_profile import Introduction, Profile
 from bot.channels.updates import Membership, bare, file_of, medium_of, membership_of, words_of
-from bot.channels.words import plain
+from bot.channels.words import is_code, plain
 from bot.privacy.redact import EventLog
 from dialogs import payload
 from dialogs.model import MediaKind, Sent, Tapped
@@ -85,331 +72,13 @@ LIMITS = Limits(
     delete_hours=48,
     knows_edit_time=True,
     keeps_window=True,
+    per_second=RATES.per_second,
 )
-ASKED_FOR = ("message", "edited_message", "callback_query", "my_chat_member")
 COVER_PICTURE = "cover"
-CONNECT_SECONDS = 5.0
-READ_SECONDS = 15.0
 FETCH_SECONDS = 30.0
-NO_RETRY_AFTER = 5.0
-FILE_NAME = "picture.png"
-VOICE_NAME, MUSIC_NAME = "1.ogg", "1.mp3"
 
 _FILE_PATH = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*(\.[A-Za-z0-9]+)?")
-_MUTE = logging.Logger("telegram", logging.CRITICAL + 1)
-"""Stands in for the library's logger, which writes every call with its text and its ids."""
-_JUST_EDITED = frozenset({"editMessageCaption", "editMessageText"})
-_OF_A_MESSAGE = ("message_id", "date", "chat", "photo")
 _log = EventLog("telegram")
-T = TypeVar("T")
-
-
-# --- transport ---------------------------------------------------------------------------
-
-
-class _NothingLeft(NetworkError):
-    """Nothing left this machine."""
-
-
-class _Flooded(TelegramError):
-    """A 429. The library's own exception warns about itself whenever it is made."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__("flooded")
-        self.seconds = seconds
-
-
-class AiohttpRequest(BaseRequest):
-    """The library's transport, on aiohttp. What is no answer of Telegram's is an error here."""
-
-    __slots__ = ("_http",)
-
-    def __init__(self, http: Http) -> None:
-        self._http = http
-
-    @property
-    def read_timeout(self) -> float:
-        return READ_SECONDS
-
-    async def initialize(self) -> None:
-        """Connections are opened when they are needed."""
-
-    async def shutdown(self) -> None:
-        await self._http.close()
-
-    async def do_request(
-        self,
-        url: str,
-        method: str,
-        request_data: RequestData | None = None,
-        read_timeout: Any = BaseRequest.DEFAULT_NONE,
-        write_timeout: Any = BaseRequest.DEFAULT_NONE,
-        connect_timeout: Any = BaseRequest.DEFAULT_NONE,
-        pool_timeout: Any = BaseRequest.DEFAULT_NONE,
-    ) -> tuple[int, bytes]:
-        """Post one call; its errors carry neither the address nor the content."""
-        fields = request_data.json_parameters if request_data else {}
-        files = request_data.multipart_data if request_data else {}
-        read = read_timeout if isinstance(read_timeout, int | float) else READ_SECONDS
-        try:
-            answer = await self._http.post(
-                url,
-                fields,
-                {name: Upload(f, c, m) for name, (f, c, m) in files.items() if type(c) is bytes},
-                connect=CONNECT_SECONDS,
-                read=read,
-            )
-        except NothingLeft:
-            failure: TelegramError = _NothingLeft("unsent")
-        except AnswerLost:
-            failure = NetworkError("lost")
-        else:
-            self._check(answer)
-            return answer.status, answer.body
-        raise failure
-
-    def _check(self, answer: Answer) -> None:
-        """A proxy's page is not Telegram's word on the token, and a 429 has its time."""
-        if answer.status == 200:
-            return
-        told = _object(answer.body)
-        if answer.status == 429:
-            hint = (told or {}).get("parameters")
-            seconds = hint.get("retry_after") if isinstance(hint, dict) else answer.retry_after
-            raise _Flooded(_seconds(seconds))
-        if told is None:
-            raise NetworkError("not Telegram")
-
-    @staticmethod
-    def parse_json_payload(payload: bytes) -> dict[str, Any]:
-        """Like the library's, which logs what it cannot read."""
-        told = _object(payload)
-        if told is None:
-            raise NetworkError("not Telegram")
-        return told
-
-
-def _object(body: bytes) -> dict[str, Any] | None:
-    try:
-        told = json.loads(body.decode(errors="replace"))
-    except (ValueError, RecursionError):
-        return None
-    return told if isinstance(told, dict) else None
-
-
-def _seconds(told: object) -> float:
-    try:
-        return min(max(1.0, float(str(told))), 86400.0)
-    except ValueError:
-        return NO_RETRY_AFTER
-
-
-class MuteBot(Bot):
-    """The library's bot, mute, and with the one call that gives updates as they came."""
-
-    _LOGGER = _MUTE
-
-    async def updates_as_they_came(self, offset: int | None, hold: int) -> object:
-        asked = {"offset": offset, "timeout": hold, "limit": BATCH, "allowed_updates": ASKED_FOR}
-        return await self._post("getUpdates", asked, read_timeout=hold + READ_SECONDS)
-
-    async def place_of(self, file_id: str) -> object:
-        """Where a file lies. The library's own call would look for it on this machine, too."""
-        return await self._post("getFile", {"file_id": file_id})
-
-    async def _post(self, endpoint: str, *args: Any, **more: Any) -> Any:
-        """Of the message that an answer tells only what is needed is taken: the rest would be
-        made into objects, which takes a sixth of our time, and thrown away."""
-        told = await super()._post(endpoint, *args, **more)
-        if not isinstance(told, dict) or "message_id" not in told:
-            return told
-        if endpoint in _JUST_EDITED:
-            return True
-        return {name: told[name] for name in _OF_A_MESSAGE if name in told}
-
-
-# --- what Telegram's errors mean ---------------------------------------------------------
-
-
-class WebhookSet(Unsent):
-    """Somebody set a webhook; while it stands there are no updates for us."""
-
-
-class Contested(Unsent):
-    """Somebody else asks for our updates at the same time."""
-
-
-_GONE = ("chat not found", "user not found", "deactivated", "peer_id_invalid", "user_is_blocked")
-_WHY = (
-    ("message is not modified", Why.SAME),
-    ("message to edit not found", Why.NOT_THERE),
-    ("message can't be edited", Why.NO_EDIT),
-    ("message_id_invalid", Why.NO_EDIT),
-    ("no caption in the message", Why.NO_EDIT),
-    ("message to delete not found", Why.NOT_THERE),
-    ("voice_messages_forbidden", Why.NO_VOICE),
-    ("receiving of voice messages", Why.NO_VOICE),
-    ("file identifier", Why.FILE),
-    ("file_id", Why.FILE),
-    ("file reference", Why.FILE),
-    ("file_reference", Why.FILE),
-    ("wrong padding", Why.FILE),
-)
-
-
-def verdict(error: Exception) -> SendError:
-    """The one table: what may be done after an error of the library's."""
-    said = str(error).lower() if isinstance(error, BadRequest | Conflict) else ""
-    match error:
-        case _NothingLeft():
-            return Unreached()
-        case _Flooded():
-            return Throttled(error.seconds)
-        case InvalidToken():
-            return Unauthorised()
-        case Forbidden() | ChatMigrated():
-            return Gone()
-        case Conflict():
-            return WebhookSet() if "webhook" in said else Contested()
-        case BadRequest() if any(part in said for part in _GONE):
-            return Gone()
-        case BadRequest():
-            return Declined(next((why for part, why in _WHY if part in said), Why.OTHER))
-        case _:  # lost answers, 5xx, what is not JSON, answers that cannot be read
-            return Unknown()
-
-
-async def updates_for(
-    bot: MuteBot,
-    offset: int | None,
-    hold: int,
-    contested: Callable[[], None] = lambda: None,
-) -> Sequence[object]:
-    """Ask for updates; a webhook that stands in the way is taken down. Raises a `SendError`."""
-    try:
-        batch = await _ask(bot.updates_as_they_came(offset, hold))
-    except WebhookSet:
-        await _ask(bot.delete_webhook(drop_pending_updates=False))
-        raise
-    except Contested:
-        contested()
-        raise
-    if not isinstance(batch, list):
-        raise Unknown
-    return batch
-
-
-# --- what goes out -----------------------------------------------------------------------
-
-
-class _Calls:
-    """The calls of `Chats`, each answered or turned into a verdict."""
-
-    def __init__(self, bot: Bot) -> None:
-        self._bot = bot
-
-    async def say(self, chat: int, message: Outgoing) -> int:
-        if message.voice is not None:
-            return await self._speak(chat, message.voice, message)
-        sent = await _ask(
-            self._bot.send_message(
-                chat,
-                _words(message),
-                reply_markup=_keyboard(message),
-                disable_notification=message.silent,
-                protect_content=True,
-                link_preview_options=LinkPreviewOptions(is_disabled=True),
-            )
-        )
-        return sent.message_id
-
-    async def _speak(self, chat: int, voice: bytes, message: Outgoing) -> int:
-        sent = await _ask(
-            self._bot.send_voice(
-                chat,
-                voice,
-                caption=message.author or message.text,
-                reply_markup=_keyboard(message),
-                disable_notification=message.silent,
-                protect_content=True,
-                filename=VOICE_NAME,
-            )
-        )
-        return sent.message_id
-
-    async def play(self, chat: int, message: Outgoing) -> int:
-        if message.voice is None:
-            raise Refused
-        try:
-            music = await media.as_mp3(message.voice)
-        except (media.Unusable, media.NoTools):
-            raise Refused from None
-        sent = await _ask(
-            self._bot.send_audio(
-                chat,
-                music,
-                title=message.text,
-                caption=message.author or message.text,
-                reply_markup=_keyboard(message),
-                disable_notification=message.silent,
-                protect_content=True,
-                filename=MUSIC_NAME,
-            )
-        )
-        return sent.message_id
-
-    async def show_picture(
-        self, chat: int, media: str | bytes, message: Outgoing
-    ) -> tuple[int, str | None]:
-        sent = await _ask(
-            self._bot.send_photo(
-                chat,
-                media,
-                caption=message.text,
-                reply_markup=_keyboard(message),
-                disable_notification=message.silent,
-                protect_content=True,
-                filename=FILE_NAME,
-            )
-        )
-        return sent.message_id, sent.photo[-1].file_id if sent.photo else None
-
-    async def edit_picture(
-        self, chat: int, number: int, media: str | bytes, message: Outgoing
-    ) -> tuple[int, str | None]:
-        picture = InputMediaPhoto(media, caption=message.text, filename=FILE_NAME)
-        sent = await _ask(
-            self._bot.edit_message_media(picture, chat, number, reply_markup=_keyboard(message))
-        )
-        photo = sent.photo if isinstance(sent, Message) else ()
-        return number, photo[-1].file_id if photo else None
-
-    async def edit_text(self, chat: int, number: int, message: Outgoing) -> None:
-        await _ask(
-            self._bot.edit_message_caption(
-                chat, number, caption=message.text, reply_markup=_keyboard(message)
-            )
-        )
-
-    async def edit_words(self, chat: int, number: int, message: Outgoing) -> None:
-        await _ask(
-            self._bot.edit_message_text(
-                _words(message),
-                chat,
-                number,
-                reply_markup=_keyboard(message),
-                link_preview_options=LinkPreviewOptions(is_disabled=True),
-            )
-        )
-
-    async def delete(self, chat: int, numbers: Sequence[int]) -> None:
-        if len(numbers) == 1:
-            await _ask(self._bot.delete_message(chat, numbers[0]))
-        else:
-            await _ask(self._bot.delete_messages(chat, list(numbers)))
-
-
-# --- the channel -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -457,28 +126,6 @@ class WebhookAt:
     secret: str = field(repr=False)
 
 
-class _Webhooks:
-    """The calls of `TelegramHook`, each answered or turned into a verdict."""
-
-    def __init__(self, bot: Bot) -> None:
-        self._bot = bot
-
-    async def set(self, url: str, secret: str, connections: int) -> None:
-        await _ask(
-            self._bot.set_webhook(
-                url,
-                max_connections=connections,
-                allowed_updates=ASKED_FOR,
-                drop_pending_updates=False,
-                secret_token=secret,
-            )
-        )
-
-    async def standing(self) -> Standing:
-        info = await _ask(self._bot.get_webhook_info())
-        return Standing(info.url, info.pending_update_count, info.last_error_date)
-
-
 class TelegramChannel:
     """One bot of Telegram's as a channel. `hook` takes its calls, where it is to call us."""
 
@@ -496,11 +143,13 @@ class TelegramChannel:
         random: Callable[[], float] = random.random,
         webhook: WebhookAt | None = None,
         contested: Callable[[], None] = lambda: None,
+        rates: Rates | None = None,
     ) -> None:
         """`api` is the base address, such as https://api.telegram.org. `pictures` holds
         <name>.png, `cover.png` among them: it stands in for what is missing, and over what
         Telegram no longer lets us delete. Without a `webhook` Telegram is asked for updates;
-        `contested` is called when somebody else asks for them, too.
+        `contested` is called when somebody else asks for them, too. `rates` are Telegram's, where
+        they are not `chats.RATES`.
         """
         self.events: Counter[str] = Counter()
         self._contested = contested
@@ -514,13 +163,16 @@ class TelegramChannel:
             get_updates_request=self._requests[1],
         )
         covered = Pictures(self.name, pictures, media, COVER_PICTURE)
-        self._chats = Chats(_Calls(self._bot), covered)
+        self._chats = Chats(Calls(self._bot), covered, rates)
         self._profile, self._now, self._random = profile, now, random
+        if rates is not None:
+            self.limits = replace(LIMITS, per_second=rates.per_second)
+        self._username: str | None = None
         self._aside: set[asyncio.Task[None]] = set()
         self._poller: Poller[_Taken] | None = None
         self.hook: TelegramHook[_Taken] | None = None
         if webhook is not None:
-            told = webhook.url, webhook.secret, _Webhooks(self._bot)
+            told = webhook.url, webhook.secret, Webhooks(self._bot)
             self.hook = TelegramHook(self.name, *told, self._read, now, random, self.events)
 
     @property
@@ -535,7 +187,7 @@ class TelegramChannel:
         A group or channel is left at once.
         """
         await self._open_line()
-        introduction = Introduction(self._bot, _ask, self._profile)
+        introduction = Introduction(self._bot, ask, self._profile)
         introducing = asyncio.create_task(
             introduction.make(self._random, lambda: self._note("send_refused"))
         )
@@ -566,13 +218,15 @@ class TelegramChannel:
         """Replace the words of a message of a case."""
         await self._chats.correct(_number(address), _number(handle), message)
 
-    async def remove(self, address: Address, handles: Sequence[Handle]) -> None:
+    async def remove(
+        self, address: Address, handles: Sequence[Handle], *, urgent: bool = True
+    ) -> None:
         """Remove messages. What is over 48 hours old and is ours becomes the bare cover.
 
         Raises `Refused`, after all else was done, when something of hers is too old.
         """
         numbers = sorted({_number(handle) for handle in handles})
-        await self._chats.remove(_number(address), numbers)
+        await self._chats.remove(_number(address), numbers, urgent=urgent)
 
     async def sweep(self, address: Address, newest: Handle | None) -> None:
         """Remove what stands among the newest hundred messages; what is too old is covered."""
@@ -584,6 +238,28 @@ class TelegramChannel:
             await self._chats.remove(_number(address), numbers)
         except Refused:
             return
+
+    async def notify(
+        self, addresses: Sequence[Address], message: Outgoing
+    ) -> Sequence[Handle | SendError]:
+        """A new message below all others, after all that is urgent."""
+        self.limits.check(addresses)
+        return [await self._notify(address, message) for address in addresses]
+
+    async def _notify(self, address: Address, message: Outgoing) -> Handle | SendError:
+        try:
+            return str(await self._chats.notify(_number(address), message))
+        except SendError as error:
+            return error
+
+    async def link(self, code: str) -> str | None:
+        """The address that opens the chat with this code; None while nobody tells our name."""
+        if self._username is None:
+            with suppress(SendError):
+                await self._named()
+        if self._username is None or not is_code(code):
+            return None
+        return f"https://t.me/{self._username}?start={code}"
 
     async def close(self) -> None:
         """Close the connections."""
@@ -602,7 +278,7 @@ class TelegramChannel:
             return self._membership(membership_of(raw["my_chat_member"]))
         update = Update.de_json(bare(raw))
         if update.callback_query:
-            self._beside(_ask(self._bot.answer_callback_query(update.callback_query.id)))
+            self._beside(ask(self._bot.answer_callback_query(update.callback_query.id)))
         chat = update.effective_chat
         if chat is None:
             return None
@@ -636,7 +312,7 @@ class TelegramChannel:
         """What she sent, from Telegram. Its address holds the token and is told to nobody."""
         if file_id is None:
             raise Refused
-        told = await _ask(self._bot.place_of(file_id))
+        told = await ask(self._bot.place_of(file_id))
         place = told.get("file_path") if isinstance(told, dict) else None
         if not isinstance(place, str) or not _FILE_PATH.fullmatch(place):
             raise Refused
@@ -672,7 +348,7 @@ class TelegramChannel:
     def _leave(self, chat: int) -> None:
         """The line answers only one person alone."""
         self._note("group_left")
-        self._beside(_ask(self._bot.leave_chat(chat)))
+        self._beside(ask(self._bot.leave_chat(chat)))
 
     # --- aside
 
@@ -688,13 +364,16 @@ class TelegramChannel:
 
     # --- at the start
 
+    async def _named(self) -> None:
+        self._username = (await ask(self._bot.get_me())).username
+
     async def _open_line(self) -> None:
-        calls: list[Callable[[], Coroutine[Any, Any, object]]] = [self._bot.get_me]
+        calls: list[Callable[[], Coroutine[Any, Any, object]]] = [self._named]
         if self.hook is None:
             calls.append(partial(self._bot.delete_webhook, drop_pending_updates=False))
         for call in calls:
             try:
-                await _ask(call())
+                await ask(call())
             except Unauthorised:
                 self.events["unauthorised"] += 1
                 _log.alarm("unauthorised")
@@ -703,42 +382,9 @@ class TelegramChannel:
                 self._note("poll_failed")
 
 
-async def _ask(call: Coroutine[Any, Any, T]) -> T:
-    """Await one call of the library's; its error becomes a verdict, with no cause attached."""
-    try:
-        return await call
-    except Exception as error:
-        failure = error if isinstance(error, SendError) else verdict(error)
-    raise failure
-
-
-async def quietly(call: Coroutine[Any, Any, object]) -> None:
-    """Await what may fail without anybody noticing."""
-    try:
-        await call
-    except SendError:
-        return
-
-
 def _number(handle: str) -> int:
     try:
         return int(handle)
     except ValueError:
         pass
     raise Refused
-
-
-def _words(message: Outgoing) -> str:
-    return f"{message.author}:\n{message.text}" if message.author else message.text
-
-
-def _keyboard(message: Outgoing) -> InlineKeyboardMarkup | None:
-    """One choice in a row, and the marks in the last row, always in the same places."""
-    rows = [[each] for each in message.choices]
-    if message.marks:
-        rows.append(list(message.marks))
-    if not rows:
-        return None
-    return InlineKeyboardMarkup(
-        [[InlineKeyboardButton(b.label, callback_data=b.payload) for b in row] for row in rows]
-    )

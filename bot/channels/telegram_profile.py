@@ -12,7 +12,7 @@ from bot.channels.base import Refused, SendError, Throttled, Unauthorised
 from bot.channels.polling import Backoff
 
 if TYPE_CHECKING:
-    from bot.channels.telegram import MuteBot
+    from bot.channels.telegram_api import MuteBot
 
 Ask = Callable[[Coroutine[Any, Any, None]], Coroutine[Any, Any, None]]
 """Awaits one call of the library's; its error becomes a `SendError`."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -19,13 +18,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import random
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from viberbot.api.event_type import EventType
-from viberbot.api.messages import FileMessage, KeyboardMessage, TextMessage
+from viberbot.api.messages import KeyboardMessage
 from viberbot.api.messages.message_type import MessageType
 from viberbot.api.viber_requests import ViberConversationStartedRequest, ViberMessageRequest
 
-from bot import media
 from bot.channels.base import (
     Address,
     Call,
@@ -44,10 +43,11 @@ from bot.channels.base import (
 from bot.channels.chats import lane_of
 from bot.channels.deliveries import Deliveries, Names, has_failed, needed
 from bot.channels.http import read_object
-from bot.channels.keyboard import LABEL, keyboard
+from bot.channels.keyboard import LABEL
 from bot.channels.pace import Lane
 from bot.channels.polling import LATE, MISSES, Backoff, is_recent
-from bot.channels.viber_api import Notes, ViberApi, encoded
+from bot.channels.viber_api import RATES, TOGETHER, NoBroadcasts, Notes, ViberApi, encoded
+from bot.channels.viber_screens import Screens
 from bot.channels.words import is_code, plain
 from bot.links import Links
 from bot.privacy.redact import EventLog
@@ -77,14 +77,11 @@ LIMITS = Limits(
     keeps_window=True,
     silent=False,
     free_hours=24,
+    together=TOGETHER,
+    per_second=RATES.per_second,
 )
 SIGNATURE = "x-viber-content-signature"
-API_LEVEL = 3
-"""Silent taps need 2, the closed browser 3 (Viber 7.6, of 2017)."""
-MAX_TEXT = 7000
-MAX_NAME = 28
 MAX_CALLBACK = 64 * 1024
-VOICE_NAME = "1.mp3"
 WELCOME_SECONDS = 4.0
 LOOK_SECONDS, LOOK_AGAIN_SECONDS = 3600.0, 60.0
 """Between two looks at the account: while all is well, and while Viber calls another address."""
@@ -93,8 +90,6 @@ LEFT_TOO_LONG_AGO = timedelta(hours=2)
 """Viber brings again for about an hour; what is older than this was kept by somebody."""
 STRANGER_LATE = timedelta(minutes=5)
 WELCOME: Handle = "welcome"
-_HAIR_SPACE = "\u200a"
-_ADDRESSES = re.compile(r"((?:https?://|www\.)\S+)")
 _KINDS = {
     MessageType.PICTURE: MediaKind.PHOTO,
     MessageType.CONTACT: MediaKind.CONTACT,
@@ -163,8 +158,11 @@ class ViberChannel:
         self.reached = True
         self.webhook = webhook
         self._token, self._now = token, now
+        self._uri: str | None = None
+        self._may_broadcast = True
         self._api = ViberApi(token, api, self._notes)
-        self._names, self._links = names, links
+        self._links = links
+        self._screens = Screens(self.name, names, links, now)
         self._intake: Intake | None = None
         self._deliveries = Deliveries()
         self._arriving: dict[Address, _Welcome] = {}
@@ -186,7 +184,7 @@ class ViberChannel:
     async def show(self, address: Address, message: Outgoing, window: Handle | None) -> Handle:
         """Send a message below all others; the answer to her arrival goes with that callback."""
         if message.voice is not None:
-            voice = await self._voice(address, message, message.voice)
+            voice = await self._screens.voice(address, message, message.voice)
             return await self._api.send(address, voice, Lane.CASE)
         fields = self.fields(message)
         welcome = self._arriving.get(address)
@@ -194,7 +192,7 @@ class ViberChannel:
             welcome.body.set_result(encoded(fields))
             return WELCOME
         lane = lane_of(message) if message.window else Lane.CASE
-        if message.audio is not None and (clip := self._clip(message)) is not None:
+        if message.audio is not None and (clip := self._screens.clip(message)) is not None:
             with suppress(Refused, Unknown):  # her text does not depend on it
                 await self._api.send(address, clip, lane)
         return await self._api.send(address, fields, lane)
@@ -203,11 +201,50 @@ class ViberChannel:
         """What was sent stays as it is; `limits` says so."""
         raise Refused
 
-    async def remove(self, address: Address, handles: Sequence[Handle]) -> None:
+    async def remove(
+        self, address: Address, handles: Sequence[Handle], *, urgent: bool = True
+    ) -> None:
         """Viber lets nobody remove what was sent."""
 
     async def sweep(self, address: Address, newest: Handle | None) -> None:
         """As `remove`."""
+
+    async def notify(
+        self, addresses: Sequence[Address], message: Outgoing
+    ) -> Sequence[Handle | SendError]:
+        """One message to all of them; to one alone by its own call, which tells its price."""
+        self.limits.check(addresses)
+        became = await self._notify(list(dict.fromkeys(addresses)), self.fields(message))
+        return [became[address] for address in addresses]
+
+    async def _notify(
+        self, addresses: Sequence[Address], fields: Mapping[str, Any]
+    ) -> Mapping[Address, Handle | SendError]:
+        if len(addresses) > 1 and self._may_broadcast:
+            try:
+                return await self._api.broadcast(addresses, fields)
+            except NoBroadcasts:
+                self._may_broadcast = False  # until the next start
+                self._notes.note("send_refused")
+            except SendError as error:
+                return dict.fromkeys(addresses, error)
+        each = await asyncio.gather(*(self._notify_one(to, fields) for to in addresses))
+        return dict(zip(addresses, each, strict=True))
+
+    async def _notify_one(self, address: Address, fields: Mapping[str, Any]) -> Handle | SendError:
+        try:
+            return await self._api.send(address, fields, Lane.BROADCAST)
+        except SendError as error:
+            return error
+
+    async def link(self, code: str) -> str | None:
+        """The address that opens the chat with this code; None while nobody tells our name."""
+        if self._uri is None:
+            with suppress(SendError):
+                await self.account()
+        if self._uri is None or not is_code(code):
+            return None
+        return f"viber://pa?chatURI={quote(self._uri, safe='')}&context={code}"
 
     async def close(self) -> None:
         """Close the connections."""
@@ -221,65 +258,16 @@ class ViberChannel:
 
     async def account(self) -> Mapping[str, Any]:
         """What Viber says of the bot. Raises `SendError`."""
-        return await self._api.account()
+        account = await self._api.account()
+        uri = account.get("uri")
+        self._uri = uri if isinstance(uri, str) and uri else None
+        return account
 
     # --- out ---------------------------------------------------------------------------------
 
     def fields(self, message: Outgoing) -> dict[str, Any]:
-        """A text with its keyboard. The position of what she types goes along.
-
-        Who speaks stands below the words: the first ones can be read on a lock screen.
-        """
-        text = f"{message.text}\n\n— {message.author}" if message.author else message.text
-        picture = self._links.medium(f"{message.picture}.png") if message.picture else None
-        sent = TextMessage(
-            text=unformatted(text),
-            keyboard=keyboard(message, picture),
-            tracking_data=self._tracked(message),
-            min_api_version=API_LEVEL,
-        )
-        return {**sent.to_dict(), "sender": self._sender(message)}
-
-    def _clip(self, message: Outgoing) -> dict[str, Any] | None:
-        """A voice for who does not read; Viber knows no voice messages from a bot, only files."""
-        for kind in ("m4a", "mp3"):
-            name = f"{message.audio}.{kind}"
-            if address := self._links.medium(name):
-                clip = FileMessage(
-                    media=address, size=self._links.size(name), file_name=f"1.{kind}"
-                )
-                fields = {**clip.to_dict(), "min_api_version": API_LEVEL}
-                return {**fields, "sender": self._sender(message)}
-        return None
-
-    async def _voice(self, address: Address, message: Outgoing, voice: bytes) -> dict[str, Any]:
-        """A file with the keyboard: one message, so that it rings once. Raises `Refused`.
-
-        Viber fetches it from us within minutes, and keeps it; ours is then gone.
-        """
-        try:
-            sound = await media.as_mp3(voice)
-        except (media.Unusable, media.NoTools):
-            raise Refused from None
-        lent = await self._links.lend(self.name, address, sound, ".mp3")
-        if lent is None:
-            raise Refused
-        sent = FileMessage(
-            media=lent,
-            size=len(sound),
-            file_name=VOICE_NAME,
-            keyboard=keyboard(message, None),
-            tracking_data=self._tracked(message),
-            min_api_version=API_LEVEL,
-        )
-        return {**sent.to_dict(), "sender": self._sender(message)}
-
-    def _sender(self, message: Outgoing) -> dict[str, str]:
-        name = self._names.get(message.language) or self._names[SOURCE_LANGUAGE]
-        return {"name": name[:MAX_NAME]}
-
-    def _tracked(self, message: Outgoing) -> str | None:
-        return payload.pack(message.position, self._now()) if message.position else None
+        """A message with its keyboard, as it is told to Viber."""
+        return self._screens.fields(message)
 
     async def _look_at_account(self) -> None:
         """Now and each hour: is the token good, and does Viber call us and nobody else?"""
@@ -319,7 +307,9 @@ class ViberChannel:
                 return Reply(200)
         try:
             key = f"{told['event']} {_token(told['message_token'])}"
-        except (LookupError, TypeError):
+            if told["event"] == EventType.FAILED:  # a broadcast has one token for all women
+                key += f" {_address(told['user_id'])}"
+        except (LookupError, TypeError, ValueError):
             return self._refuse(400)
         return Call(key, needed(told, _NEEDED), self._now())
 
@@ -366,7 +356,7 @@ class ViberChannel:
         address, token = _address(told["user_id"]), _token(told["message_token"])
         self._notes.note("send_failed")
         kept = await self._deliveries.once(
-            f"failed {token}", lambda: intake.undelivered(self.name, address, token)
+            f"failed {token} {address}", lambda: intake.undelivered(self.name, address, token)
         )
         return Reply(200 if kept else 503)
 
@@ -474,22 +464,6 @@ class ViberChannel:
             "call_refused" if status == 403 else "update_dropped"
         )  # whoever calls us must not fill the log
         return Reply(status)
-
-
-def unformatted(text: str) -> str:
-    """The same words where Viber would read signs in them as bold or struck out.
-
-    It takes a sign as one only where no space follows: so a hair's breadth of one does. An
-    address stays as it is, so that it can be tapped; and so does a text that would get too
-    long: better in bold than not at all.
-    """
-    parts = _ADDRESSES.split(text)
-    words = "".join(parts[::2])
-    for sign in ("*", "_", "~", "```"):
-        if words.count(sign) > 1:
-            parts[::2] = [part.replace(sign, f"{sign}{_HAIR_SPACE}") for part in parts[::2]]
-    shown = "".join(parts)
-    return shown if len(shown.encode("utf-16-le", "surrogatepass")) <= 2 * MAX_TEXT else text
 
 
 def _keep(kept: OrderedDict[str, T], key: str, value: T) -> None:

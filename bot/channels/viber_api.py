@@ -10,7 +10,7 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -32,8 +32,13 @@ from bot.channels.http import Answer, AnswerLost, Http, NothingLeft, TooLarge, r
 from bot.channels.pace import Gate, Lane, Rates
 from bot.privacy.redact import EventLog
 
-RATES = Rates(per_second=48, burst=2, chat_per_second=4, chat_burst=8)
-"""Viber names 500 calls in ten seconds for broadcasts, and nothing for the rest."""
+RATES = Rates.under(50, chat_per_second=4, chat_burst=8)
+"""Viber names 500 calls in ten seconds for broadcasts, and nothing for the rest. All of them
+together stay below that: where a woman is answered, a broadcast waits."""
+TOGETHER = 300
+"""To how many women one call can bring a message."""
+EVERYBODY: Address = ""
+"""In the gate: a call that concerns no single chat. A pause of it holds back broadcasts alone."""
 MAX_BYTES = 30_000
 """Of one call, as JSON."""
 EVENTS = ("failed", "conversation_started")
@@ -53,6 +58,10 @@ class WebhookMissing(Unsent):
     """No webhook is set; while there is none Viber takes no message."""
 
 
+class NoBroadcasts(Refused):
+    """This account may not send to several women at once; to each one it may."""
+
+
 _STATUS: Mapping[int, type[SendError]] = {
     1: Refused,  # invalidUrl
     2: Unauthorised,  # invalidAuthToken
@@ -68,12 +77,12 @@ _STATUS: Mapping[int, type[SendError]] = {
     12: Throttled,  # tooManyRequests: a hundred messages without a word of hers
     13: Refused,  # apiVersionNotSupported: her Viber is too old
     14: Refused,  # incompatibleWithVersion: our fields ask for more than `API_LEVEL`
-    15: Refused,  # publicAccountNotAuthorized: for this call
+    15: NoBroadcasts,  # publicAccountNotAuthorized: for this call
     16: Refused,  # inchatReplyMessageNotAllowed
     17: Refused,  # publicAccountIsNotInline
     18: Refused,  # noPublicChat
-    19: Refused,  # cannotSendBroadcast
-    20: Refused,  # broadcastNotAllowed
+    19: NoBroadcasts,  # cannotSendBroadcast
+    20: NoBroadcasts,  # broadcastNotAllowed
     21: Refused,  # unsupportedCountry
     22: Unpaid,  # paymentUnsupported
     23: Unpaid,  # freeMessagesExceeded
@@ -89,10 +98,27 @@ def verdict(answer: Answer) -> SendError | None:
     status = told.get("status") if told is not None else None
     if answer.status != 200 or type(status) is not int:
         return Unknown()  # lost in between, or not Viber's word
+    return _meant(status)
+
+
+def _meant(status: int) -> SendError | None:
+    """What a status means, of a whole call or of one woman in a broadcast."""
     if status == 0:
         return None
     kind = _STATUS.get(status, Unsent)
     return Throttled(TOO_MANY_SECONDS) if kind is Throttled else kind()
+
+
+def _failed(told: object) -> list[tuple[Address, SendError]]:
+    """Whom a broadcast did not reach, and why. What cannot be read says nothing of anybody."""
+    found = []
+    for each in told if isinstance(told, list) else ():
+        if isinstance(each, dict) and isinstance(address := each.get("receiver"), str):
+            status = each.get("status")
+            error = _meant(status) if type(status) is int else Unknown()
+            if error is not None:
+                found.append((address, error))
+    return found
 
 
 def _seconds(told: str | None) -> float:
@@ -121,9 +147,10 @@ class Notes:
         self._log = log
         self._logged: dict[str, float] = {}
 
-    def note(self, code: str) -> None:
-        self.events[code] += 1
-        self._log.event(code)
+    def note(self, code: str, times: int = 1) -> None:
+        self.events[code] += times
+        self._log.event(code, **({"times": times} if times > 1 else {}))
+        self._log.count(code, times - 1)
 
     def seldom(self, code: str) -> None:
         """Counted each time, and in the log once a minute."""
@@ -152,19 +179,58 @@ class ViberApi:
 
     async def send(self, address: Address, fields: Mapping[str, Any], lane: Lane) -> Handle:
         """Send one message in its turn; Viber's token of it. Raises a `SendError`."""
+        told = await self._in_turn(address, lane, "send_message", {"receiver": address, **fields})
+        self._charged(told, 1)
+        return str(told.get("message_token", ""))
+
+    async def broadcast(
+        self, addresses: Sequence[Address], fields: Mapping[str, Any]
+    ) -> dict[Address, Handle | SendError]:
+        """Send the same to at most `TOGETHER` women: what became of it for each.
+
+        Raises a `SendError` when it became the same for all, `NoBroadcasts` among them.
+        """
+        call = {"broadcast_list": list(addresses), **fields}
+        try:
+            told = await self._in_turn(EVERYBODY, Lane.BROADCAST, "broadcast_message", call)
+        except Throttled as throttled:
+            seconds = throttled.seconds
+        else:
+            return self._became(addresses, told)
+        raise Throttled(seconds, everywhere=True)
+
+    def _became(
+        self, addresses: Sequence[Address], told: Mapping[str, Any]
+    ) -> dict[Address, Handle | SendError]:
+        became: dict[Address, Handle | SendError] = dict.fromkeys(
+            addresses, str(told.get("message_token", ""))
+        )
+        failed = {a: error for a, error in _failed(told.get("failed_list")) if a in became}
+        for kind in {type(error): error for error in failed.values()}.values():
+            self._heed(kind)
+        self._charged(told, len(became) - len(failed))
+        return became | failed
+
+    def _charged(self, told: Mapping[str, Any], times: int) -> None:
+        if times and told.get("billing_status") == _CHARGED:
+            self._notes.note("message_charged", times)
+
+    async def _in_turn(
+        self, chat: Address, lane: Lane, method: str, fields: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Wait for the turn, and call. A 429 pauses this chat, or all when it recurs.
+
+        What is too much in one chat alone is over as soon as she does anything.
+        """
         if self._gate is None:
             self._gate = Gate(asyncio.get_running_loop().time, RATES)
-        await self._gate.enter(address, lane)
+        await self._gate.enter(chat, lane)
         try:
-            told = await self._call("send_message", {"receiver": address, **fields})
+            return await self._call(method, fields)
         except Throttled as throttled:
             seconds, everywhere = throttled.seconds, throttled.everywhere
-        else:
-            if told.get("billing_status") == _CHARGED:
-                self._notes.note("message_charged")
-            return str(told.get("message_token", ""))
-        if everywhere:  # else it is about her alone, and over as soon as she does anything
-            everywhere = self._gate.pause(address, seconds).everywhere
+        if everywhere or chat == EVERYBODY:
+            everywhere = self._gate.pause(chat, seconds).everywhere
         raise Throttled(seconds, everywhere)
 
     async def set_webhook(self, url: str) -> None:

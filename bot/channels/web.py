@@ -15,7 +15,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from bot.channels.base import Address, Handle, Incoming, Intake, Limits, Outgoing, Unsent
+from bot.channels.base import (
+    Address,
+    Handle,
+    Incoming,
+    Intake,
+    Limits,
+    Outgoing,
+    Refused,
+    SendError,
+    Unsent,
+)
 
 NAME = "web"
 WINDOW: Handle = "window"
@@ -257,7 +267,9 @@ class WebChannel:
         if message.number is not None:
             await self._until_seen(address, Correction(message), message.number)
 
-    async def remove(self, address: Address, handles: Sequence[Handle]) -> None:
+    async def remove(
+        self, address: Address, handles: Sequence[Handle], *, urgent: bool = True
+    ) -> None:
         """Make her open pages forget these; there is nothing to do where none is open."""
         for request in self._requests.get(address, ()):
             request.removed = request.removed or WINDOW in handles
@@ -268,6 +280,13 @@ class WebChannel:
     async def sweep(self, address: Address, newest: Handle | None) -> None:
         """Cover her open pages."""
         await self.remove(address, [WINDOW])
+
+    async def notify(
+        self, addresses: Sequence[Address], message: Outgoing
+    ) -> Sequence[Handle | SendError]:
+        """A page rings nowhere; `limits` says so."""
+        self.limits.check(addresses)
+        return [Refused() for _ in addresses]
 
     # --- inside ------------------------------------------------------------------------------
 

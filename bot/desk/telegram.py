@@ -23,7 +23,7 @@ from telegram.error import BadRequest, ChatMigrated
 from bot.channels.base import Refused, SendError
 from bot.channels.http import Http
 from bot.channels.polling import Poller
-from bot.channels.telegram import AiohttpRequest, MuteBot, quietly, updates_for, verdict
+from bot.channels.telegram_api import AiohttpRequest, MuteBot, quietly, updates_for, verdict
 from bot.channels.updates import medium_of
 from bot.channels.words import plain
 from bot.privacy.redact import EventLog

@@ -138,14 +138,14 @@ def hasten() -> None:
     What is left as it is: which call follows which, what is retried, and what is given up.
     """
     from bot import app, delivery
-    from bot.channels import chats, telegram
+    from bot.channels import chats, telegram_api
     from bot.channels.pace import Rates
     from bot.desk import forum
     from bot.windows import Timing
 
     _set(chats, RATES=Rates(1e6, 1e6, 1e6, 1e6))
     _set(app, Timing=partial(Timing, retry=0.2))
-    _set(telegram, CONNECT_SECONDS=0.5, READ_SECONDS=1.0)
+    _set(telegram_api, CONNECT_SECONDS=0.5, READ_SECONDS=1.0)
     _set(delivery, POLL_SECONDS=0.5)
     _set(forum, AGAIN_SECONDS=0.3, SETTLE_SECONDS=0.05)
 

@@ -79,7 +79,7 @@ class PaperChannel:
         if handle in self.chats.get(address, {}):
             self.chats[address][handle] = message.text
 
-    async def remove(self, address: str, handles: Sequence[Handle]) -> None:
+    async def remove(self, address: str, handles: Sequence[Handle], *, urgent: bool = True) -> None:
         await asyncio.sleep(0)
         if self.removals and (fault := self.removals.pop(0)) is not None:
             raise fault
@@ -98,6 +98,11 @@ class PaperChannel:
 
     async def close(self) -> None:
         """Nothing was opened."""
+
+    async def notify(
+        self, addresses: Sequence[str], message: Outgoing
+    ) -> Sequence[Handle | SendError]:
+        return [await self.show(address, message, None) for address in addresses]
 
     def her_message(self) -> Handle:
         """She writes: an id of the platform's, and nothing of ours."""
@@ -122,7 +127,7 @@ class LastingPaper(PaperChannel):
     async def correct(self, address: str, handle: Handle, message: Outgoing) -> None:
         self.asked.append("correct")
 
-    async def remove(self, address: str, handles: Sequence[Handle]) -> None:
+    async def remove(self, address: str, handles: Sequence[Handle], *, urgent: bool = True) -> None:
         self.asked.append("remove")
 
     async def sweep(self, address: str, newest: Handle | None) -> None:

@@ -747,3 +747,105 @@ async def test_nothing_is_changed_in_a_chat_that_is_covered_by_the_time_of_its_t
     with pytest.raises(Covered):
         await changing
     assert "утре в 9" in world.channel.chat()
+
+
+# --- a reminder that comes beside the line ---------------------------------------------------
+
+
+def reminded(world: World) -> Handle:
+    """A reminder stands in her chat, and the windows are told."""
+    handle = world.channel.her_message()
+    world.channel.chats.setdefault(HER.address, {})[handle] = "reminder"
+    world.windows.came(HER, handle, cover("reminder"))
+    return handle
+
+
+async def test_a_reminder_is_her_window_from_now_on_where_the_old_one_was_covered(
+    world: World,
+) -> None:
+    world.windows.show(HER, cover())
+    await world.windows.settled()
+    handle = reminded(world)
+    await world.windows.settled()
+    assert world.channel.chat() == ["reminder"]
+    world.windows.tapped(HER, handle)
+    world.windows.show(HER, page("gate"))
+    await world.windows.settled()
+    assert world.channel.chats[HER.address] == {handle: "gate"}
+
+
+async def test_hide_takes_a_reminder_along(world: World) -> None:
+    world.windows.show(HER, cover())
+    await world.windows.settled()
+    reminded(world)
+    world.windows.hide(HER)
+    await world.windows.settled()
+    assert world.channel.chat() == []
+
+
+@pytest.mark.parametrize("how", ["hide", "cover"])
+async def test_a_reminder_below_an_open_window_goes_with_hide_and_with_the_next_cover(
+    world: World, how: str
+) -> None:
+    world.windows.show(HER, page("one"))
+    await world.windows.settled()
+    world.windows.clear_case(HER)  # nothing of a case stands there: the reminder alone counts
+    await world.windows.settled()
+    reminded(world)
+    await world.windows.settled()
+    assert world.channel.chat() == ["one", "reminder"]
+    if how == "hide":
+        world.windows.hide(HER)
+    else:
+        world.windows.show(HER, cover())
+        world.windows.clear_case(HER)
+    await world.windows.settled()
+    assert world.channel.chat() == ([] if how == "hide" else ["cover"])
+
+
+async def test_where_no_window_is_known_a_reminder_changes_nothing(world: World) -> None:
+    reminded(world)
+    assert world.windows.get(HER) is None
+    assert world.channel.chat() == ["reminder"]
+
+
+async def test_a_cover_that_is_on_its_way_does_not_take_a_reminders_place(world: World) -> None:
+    world.windows.show(HER, page("one"))
+    await world.windows.settled()
+    world.channel.lock = asyncio.Event()
+    world.windows.show(HER, cover())
+    await asyncio.sleep(0)
+    reminded(world)
+    world.channel.lock.set()
+    await world.windows.settled()
+    assert world.channel.chat() == ["reminder"]
+
+
+async def test_what_was_lost_is_swept_although_a_reminder_came(world: World) -> None:
+    world.windows.show(HER, page("one"))
+    await world.windows.settled()
+    world.channel.faults, world.channel.arrives_anyway = [Unknown()], True
+    with pytest.raises(Unknown):
+        await world.say("nobody knows where this stands")
+    world.channel.lock = asyncio.Event()
+    world.windows.show(HER, cover())
+    await asyncio.sleep(0)
+    reminded(world)
+    world.channel.lock.set()
+    await world.windows.settled()
+    assert world.channel.chat() == ["cover"]
+
+
+async def test_in_a_lasting_chat_a_reminder_is_nobodys_to_remove() -> None:
+    channel = LastingPaper()
+    async with a_world(channel=channel) as world:
+        world.windows.show(HER, page("one"))
+        await world.windows.settled()
+        reminded(world)
+        window = world.windows.get(HER)
+        assert window is not None
+        assert window.said == []
+        world.windows.show(HER, cover())
+        await world.windows.settled()
+        assert world.channel.chat() == ["one", "reminder", "cover"]
+    assert channel.asked == []

@@ -124,7 +124,11 @@ class Chat:
 
 
 class TelegramStandIn:
-    """The server. `limits` switches the 429s on."""
+    """The server. `limits` switches the 429s on.
+
+    `per_second` is taken in any second, strictly; in one chat one a second, after `chat_burst`
+    at once: with 1 that is strict, too.
+    """
 
     def __init__(
         self,
@@ -133,6 +137,7 @@ class TelegramStandIn:
         token: str = TOKEN,
     ) -> None:
         self.now, self.limits, self.token = now, limits, token
+        self.per_second, self.chat_burst = 30, 20.0
         self.api = ""
         self.calls: list[Call] = []
         self.faults: deque[Fault] = deque()
@@ -705,10 +710,10 @@ class TelegramStandIn:
         now = time.monotonic()
         while self._global and now - self._global[0] > 1:
             self._global.popleft()
-        chat.budget = min(chat.budget + (now - chat.budget_at), 20.0)
+        chat.budget = min(chat.budget + (now - chat.budget_at), self.chat_burst)
         chat.budget_at = now
-        if len(self._global) >= 30 or chat.budget < 1:
-            seconds = 1 if len(self._global) >= 30 else 3
+        if len(self._global) >= self.per_second or chat.budget < 1:
+            seconds = 1 if len(self._global) >= self.per_second else 3
             raise ApiError(429, f"Too Many Requests: retry after {seconds}", retry_after=seconds)
         self._global.append(now)
         chat.budget -= 1

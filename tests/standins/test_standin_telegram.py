@@ -158,6 +158,18 @@ async def test_limits_and_token(server: TelegramStandIn, bot: Bot) -> None:
     server.calls.clear()
 
 
+async def test_strict_limits(server: TelegramStandIn, bot: Bot) -> None:
+    server.limits, server.per_second, server.chat_burst = True, 2, 1
+    women = [server.woman() for _ in range(3)]
+    await bot.send_message(women[0].id, "а")
+    with pytest.raises(TelegramRetryAfter):  # in her chat
+        await bot.send_message(women[0].id, "б")
+    await bot.send_message(women[1].id, "а")
+    with pytest.raises(TelegramRetryAfter):  # over all
+        await bot.send_message(women[2].id, "а")
+    server.calls.clear()
+
+
 def test_the_referee_objects_to_what_is_not_in_the_api() -> None:
     call = Call("sendMessage", {"chat_id": 1, "text": "а", "silent": True}, {}, 0.0)
     call.answer = {

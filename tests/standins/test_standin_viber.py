@@ -474,9 +474,18 @@ async def test_broadcast(server: ViberStandIn, bot: Bot) -> None:
     )
     assert told["status"] == 0
     assert [(f["receiver"], f["status"]) for f in told["failed_list"]] == [(gone.id, 6), ("x", 5)]
-    assert len(here.messages) == 1
+    assert here.messages[0].token == told["message_token"]
+    assert told["billing_status"] == 2
     many = await bot.call("broadcast_message", message | {"broadcast_list": ["x"] * 301})
     assert many["status"] == 3
+
+
+async def test_too_many_broadcasts_in_ten_seconds(server: ViberStandIn, bot: Bot) -> None:
+    server.broadcasts = 2
+    message = {"type": "text", "text": "а", "sender": SENDER, "broadcast_list": ["x"]}
+    answers = [(await bot.http("broadcast_message", message)).status for _ in range(3)]
+    assert answers == [200, 200, 429]
+    assert (await bot.call("get_account_info", {}))["status"] == 0
 
 
 async def test_token_and_method(server: ViberStandIn, bot: Bot) -> None:

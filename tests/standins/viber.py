@@ -12,6 +12,8 @@ import hashlib
 import hmac
 import json
 import re
+import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -26,6 +28,7 @@ from tests.standins.viber_woman import ViberWoman
 TOKEN = "4f1d0a2b3c4d5e6f-stand-in_token_that-must_never-be-logged"
 TEXT, CAPTION, SENDER, TRACKING, LABEL, LINK = 7000, 768, 28, 4000, 250, 2000
 REQUEST, RECEIVERS, UNANSWERED, ROWS = 30_000, 300, 100, 12
+BROADCASTS, BROADCASTS_SECONDS = 500, 10.0
 SESSION, HOUR = timedelta(hours=24), timedelta(hours=1)
 HOST = "SN-CHAT-05_"
 MANDATORY = ("subscribed", "unsubscribed", "message")
@@ -113,6 +116,8 @@ class ViberStandIn:
         self.media: dict[str, bytes | str] = {}  # what women sent, by name; a str redirects to it
         self.downloads: list[str] = []
         self.faults: list[Fault] = []
+        self.broadcasts = BROADCASTS  # so many calls are taken in any ten seconds
+        self._broadcast_at: deque[float] = deque()
         self.women: dict[str, ViberWoman] = {}
         self._next_token = 5_741_311_803_571_721_087
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -285,6 +290,8 @@ class ViberStandIn:
             )
         if kind == "drop_before":
             _drop(request)
+        if method == "broadcast_message" and self._is_too_much():
+            return web.Response(status=429, text="<html>429</html>", content_type="text/html")
         handler = getattr(self, f"_do_{method}", None)
         if handler is None:
             return web.Response(status=404)
@@ -328,6 +335,15 @@ class ViberStandIn:
                 self.faults.remove(fault)
                 return fault
         return None
+
+    def _is_too_much(self) -> bool:
+        now = time.monotonic()
+        while self._broadcast_at and now - self._broadcast_at[0] > BROADCASTS_SECONDS:
+            self._broadcast_at.popleft()
+        if len(self._broadcast_at) >= self.broadcasts:
+            return True
+        self._broadcast_at.append(now)
+        return False
 
     def _authorized(self, request: web.Request) -> None:
         given = request.headers.get("X-Viber-Auth-Token")
@@ -383,7 +399,8 @@ class ViberStandIn:
     async def _do_send_message(self, body: Json, size: int) -> Json:
         self._reachable()
         check_message(body, size)
-        token, billed = self._send(body["receiver"], body)
+        token = self.token_for()
+        billed = self._send(body["receiver"], body, token)
         return {"message_token": token, "billing_status": billed}
 
     async def _do_broadcast_message(self, body: Json, size: int) -> Json:
@@ -396,20 +413,22 @@ class ViberStandIn:
         message = {key: value for key, value in body.items() if key != "broadcast_list"}
         check_message(message, size, addressed=False)
         failed: list[Json] = []
+        token, billed = self.token_for(), 0
         for receiver in receivers:
             try:
-                self._send(receiver, message)
+                billed = max(billed, self._send(receiver, message, token))
             except Refused as refused:
                 told = refused.answer()
                 del told["chat_hostname"]
                 failed.append({"receiver": receiver} | told)
-        return {"message_token": self.token_for(), "failed_list": failed}
+        return {"message_token": token, "billing_status": billed, "failed_list": failed}
 
     def _reachable(self) -> None:
         if not self.webhook:
             raise Refused(10, "set `webhook` or call set_webhook first")
 
-    def _send(self, receiver: str, message: Json) -> tuple[int, int]:
+    def _send(self, receiver: str, message: Json, token: int) -> int:
+        """Bring it to her phone; how it is billed. Of a broadcast there is one token for all."""
         woman = self.women.get(receiver)
         if woman is None:
             raise Refused(5, f"receiver {receiver!r}")
@@ -422,10 +441,9 @@ class ViberStandIn:
         if len(woman.unanswered) >= UNANSWERED:
             raise Refused(12, f"{UNANSWERED} messages within an hour, and she has not answered")
         woman.unanswered.append(now)
-        token = self.token_for()
         woman.arrived(message, token)
         in_session = woman.session_since is not None and now - woman.session_since < SESSION
-        return token, 2 if in_session else 5
+        return 2 if in_session else 5
 
 
 # --- what a message may be

@@ -45,5 +45,5 @@ async def viber(tmp_path: Path) -> AsyncIterator[ViberLine]:
         yield line
     assert line.server.refusals == []
     assert {method for method, _ in line.server.calls} <= {
-        "set_webhook", "send_message", "get_account_info",
+        "set_webhook", "send_message", "broadcast_message", "get_account_info",
     }  # fmt: skip

@@ -138,6 +138,7 @@ def new_channel(
         PROFILE,
         clock,
         lambda: 0.0,
+        rates=other.pop("rates", None),
     )
 
 

@@ -454,6 +454,16 @@ async def test_the_cover_takes_content_and_marks_away(her: Harness) -> None:
     assert await her.labels() == []
 
 
+async def test_a_reminder_comes_where_it_can_ring_and_nowhere_else(her: Harness) -> None:
+    limits = her.channel.limits
+    reminder = Outgoing("Новата рецепта е готова.", "bg", cover=True, silent=False)
+    [became] = await her.channel.notify([her.address], reminder)
+    assert isinstance(became, str if limits.rings else Refused)
+    assert await her.screen() == ([reminder.text] if limits.rings else [])
+    with pytest.raises(ValueError, match="together"):
+        await her.channel.notify([her.address] * (limits.together + 1), reminder)
+
+
 async def test_a_message_of_her_case_stands_below_with_its_author(her: Harness) -> None:
     await show(her, screen("Случай"))
     await show(her, said("Тук съм.", number=1, author="Консултант"))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from bot.channels.base import Outgoing, OutgoingButton
 from bot.channels.keyboard import LABEL, keyboard
-from bot.channels.viber import API_LEVEL, LIMITS
+from bot.channels.viber import LIMITS
+from bot.channels.viber_screens import API_LEVEL
 from tests.standins.viber import check_message
 
 PICTURE = "https://ours.example/m/0123.png"

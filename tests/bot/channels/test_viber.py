@@ -36,8 +36,9 @@ from bot.channels.base import (
 )
 from bot.channels.http import Answer
 from bot.channels.pace import Rates
-from bot.channels.viber import LIMITS, ViberChannel, unformatted
-from bot.channels.viber_api import Notes, ViberApi, WebhookMissing, verdict
+from bot.channels.viber import LIMITS, ViberChannel
+from bot.channels.viber_api import NoBroadcasts, Notes, ViberApi, WebhookMissing, verdict
+from bot.channels.viber_screens import unformatted
 from bot.links import LENT_MINUTES
 from bot.privacy.redact import EventLog
 from dialogs import payload
@@ -52,8 +53,8 @@ from tests.standins.viber_woman import ViberWoman
 MEANS: dict[int, type[SendError]] = {
     1: Refused, 2: Unauthorised, 3: Refused, 4: Refused, 5: Gone, 6: Gone, 7: Unauthorised,
     8: Unauthorised, 9: Unauthorised, 10: WebhookMissing, 11: Refused, 12: Throttled, 13: Refused,
-    14: Refused, 15: Refused, 16: Refused, 17: Refused, 18: Refused, 19: Refused,
-    20: Refused, 21: Refused, 22: Unpaid, 23: Unpaid, 24: Unpaid,
+    14: Refused, 15: NoBroadcasts, 16: Refused, 17: Refused, 18: Refused, 19: NoBroadcasts,
+    20: NoBroadcasts, 21: Refused, 22: Unpaid, 23: Unpaid, 24: Unpaid,
     25: Unsent, 99: Unsent, -1: Unsent,
 }  # fmt: skip
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import pyotp
 from argon2 import PasswordHasher
 
+from bot.broadcasts import Broadcasting
+from bot.channels import telegram, viber
 from bot.desk.accounts import Accounts
 from bot.desk.service import Desk
 from bot.live import Changes
@@ -24,6 +26,7 @@ from dialogs.model import Content
 
 PASSWORD = "four quiet green boats"
 CONSULTANT = (Role.CONSULTANT,)
+RINGING = {telegram.NAME: telegram.LIMITS, viber.ViberChannel.name: viber.LIMITS}
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
@@ -56,6 +59,7 @@ class Centre:
     changes: Changes
     accounts: Accounts
     desk: Desk
+    broadcasts: Broadcasting
     woken: list[None]
     secrets: dict[str, str] = field(default_factory=dict)
 
@@ -118,7 +122,8 @@ async def a_centre(folder: Path) -> AsyncIterator[Centre]:
     store = await Store.open(url, vault, clock)
     accounts = Accounts(store, vault, clock, QUICK)
     desk = Desk(store, changes, clock, lambda: woken.append(None), words()[1])
+    broadcasts = Broadcasting(store, *words(), RINGING, clock, lambda: woken.append(None))
     try:
-        yield Centre(store, vault, clock, changes, accounts, desk, woken)
+        yield Centre(store, vault, clock, changes, accounts, desk, broadcasts, woken)
     finally:
         await store.close()

@@ -250,16 +250,14 @@ async def test_the_joined_line_keeps_the_group_and_a_fault_there_is_named_apart_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serving, "AGAIN_SECONDS", 0.3)
-    desk, shows, faults = TelegramStandIn(token=TOKEN), Forum.run, 1
+    desk, shows, broken = TelegramStandIn(token=TOKEN), Forum.run, True
 
-    async def breaks_once(forum: Forum) -> None:
-        nonlocal faults
-        faults -= 1
-        if faults == 0:
+    async def breaks(forum: Forum) -> None:
+        if broken:
             raise KeyError("her words")
         await shows(forum)
 
-    monkeypatch.setattr(Forum, "run", breaks_once)
+    monkeypatch.setattr(Forum, "run", breaks)
     group = desk.group(forum=True)
     async with (
         running_line(tmp_path, desk=desk, desk_chat=group.id) as line,
@@ -278,6 +276,7 @@ async def test_the_joined_line_keeps_the_group_and_a_fault_there_is_named_apart_
 
         assert await eventually(named)
         assert (await parts())["desk"]
+        broken = False
         assert await eventually(well)
         await line.phen.store.open_case("web", "her", "bg", None, None, "тих орех")
         line.phen.changes.notify()
