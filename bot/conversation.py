@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from bot import media, render
 from bot.channels.base import Channel, Fetch, Handle, Incoming, Outgoing, SendError
 from bot.delivery import Delivery
-from bot.fills import Fills
+from bot.fills import Fills, Waits, most_telling_first
 from bot.handover import Crowded, Handover
 from bot.lines import Edit, Lines
 from bot.privacy.redact import EventLog
@@ -30,6 +30,7 @@ from bot.storage.records import (
     MediumKind,
     Nudge,
 )
+from bot.storage.store import Store
 from bot.texts import Texts
 from bot.windows import Who, Windows
 from dialogs import engine, load, match
@@ -39,6 +40,10 @@ from dialogs.model import (
     CASE_ENDED,
     CROWDED,
     DANGER,
+    NOT_STOPPED,
+    PLACE_SLOT,
+    REMIND_MINE,
+    REMIND_NONE,
     SOURCE_LANGUAGE,
     STOPPED,
     TALK,
@@ -56,11 +61,14 @@ from dialogs.model import (
     OpenCase,
     Position,
     Relay,
+    Remind,
+    RenewReminder,
     Screen,
     Sent,
     Show,
     Started,
     Step,
+    StopReminders,
     TakeMedium,
     Tapped,
     TextId,
@@ -87,6 +95,7 @@ class Conversation:
         channels: Mapping[str, Channel],
         windows: Windows,
         handover: Handover,
+        store: Store,
         delivery: Delivery,
         fills: Fills,
         now: Callable[[], datetime],
@@ -104,6 +113,7 @@ class Conversation:
         self._channels = channels
         self._windows = windows
         self._handover = handover
+        self._store = store
         self._delivery = delivery
         self._fills = fills
         self._now = now
@@ -296,17 +306,21 @@ class Conversation:
     async def _say_stopped(self, who: Who, incoming: Incoming) -> None:
         """The stop switch: one static screen, whatever she did.
 
-        *Hide* still hides, and *delete everything* still deletes.
+        *Hide* still hides, *delete everything* still deletes, and reminders can be ended.
         """
         here = self._where(who, incoming, None)
         step = engine.step(self._today(who), here, incoming.event)
         if incoming.handle is not None:
             self._windows.remove(who, [incoming.handle])
+        ends = any(isinstance(effect, StopReminders) for effect in step.effects)
+        if ends:
+            await self._stop_reminders(who)
         if any(isinstance(effect, Hide) for effect in step.effects):
             self._put_away(who, incoming, here.language)
         elif not incoming.overtaken:
             self._settle_window(who, incoming, step)
-            self._cover(who, here.language, self._screen(who, here.to(STOPPED)))
+            told = step.position.node if ends else STOPPED  # a cover, too: she sees that it worked
+            self._cover(who, here.language, self._screen(who, here.to(told)))
         if any(isinstance(effect, ForgetEverything) for effect in step.effects):
             self._windows.remove(who, await self._handover.forget(who))
         self._spawn(self._absent(who))
@@ -339,6 +353,8 @@ class Conversation:
             case EndCase():
                 await self._handover.end(who)
                 self._windows.case_over(who)
+            case StopReminders():  # what she wanted before that may be over already: not `Remind`
+                await self._stop_reminders(who)
             case ForgetEverything():
                 await self._handover.forget(who)
                 self._windows.case_over(who)
@@ -422,12 +438,34 @@ class Conversation:
             case EndCase():
                 await self._handover.end(who)
                 self._windows.case_over(who)
+            case Remind():
+                await self._remind(who, effect)
+            case RenewReminder(place):
+                await self._store.renew(*who, place)
+            case StopReminders():
+                await self._stop_reminders(who)
             case ForgetEverything():
                 self._windows.remove(who, await self._handover.forget(who))
                 self._windows.case_over(who)
                 self._windows.clear_case(who)
             case _:
                 assert_never(effect)
+
+    async def _remind(self, who: Who, wanted: Remind) -> None:
+        """Kept only where something can be brought to her phone, or is read in the same chat."""
+        if self._channels[who.channel].limits.rings:
+            await self._store.subscribe(
+                *who, wanted.language, wanted.place, wanted.hours, wanted.words
+            )
+
+    async def _stop_reminders(self, who: Who) -> None:
+        """Nothing comes any more, and what came goes from her chat, but what she looks at."""
+        if not self._channels[who.channel].limits.rings:
+            return  # none is kept there
+        handles = await self._store.unsubscribe(*who)
+        window = self._windows.get(who)
+        stays = window.handle if window is not None else None
+        self._windows.remove(who, [handle for handle in handles if handle != stays])
 
     async def _open_case(self, who: Who, wanted: OpenCase) -> None:
         nudge = None if wanted.nudge is None else Nudge(*wanted.nudge)
@@ -444,6 +482,8 @@ class Conversation:
         node = screen.position.node
         if screen.fill is Fill.CASE or node == TALK:
             return await self._show_talk(who, screen)
+        if screen.fill is Fill.REMINDERS:
+            return await self._show_reminders(who, screen)
         self._put(who, screen, await self._fills.of(screen, None), in_case=self._in_case(who))
 
     async def _show_talk(self, who: Who, screen: Screen) -> None:
@@ -462,15 +502,50 @@ class Conversation:
             takes_media=case.media_allowed,
         )
 
+    async def _show_reminders(self, who: Who, screen: Screen) -> None:
+        """Of what she is reminded; what stands before her then counts as told to her."""
+        hers = most_telling_first(await self._store.subscriptions_of(*who))
+        places = [one.municipality for one, _ in hers]
+        if not places:
+            none = self._screen(who, screen.position.to(REMIND_NONE))
+            return self._put(who, none, "", in_case=self._in_case(who))
+        if screen.position.answer(PLACE_SLOT) not in places:  # she renews the one that she sees
+            screen = self._screen(who, screen.position.with_answer(PLACE_SLOT, places[0]))
+        added, shown = await self._fills.of_reminders(screen, hers, self._channels[who.channel])
+        self._put(
+            who,
+            screen,
+            added,
+            in_case=self._in_case(who),
+            on_landed=lambda: self._spawn(self._told(who, shown)),
+        )
+
+    async def _told(self, who: Who, shown: Sequence[Waits]) -> None:
+        """She sees it now; where that cannot be kept, she only hears of it once more."""
+        try:
+            await self._store.seen(*who, shown)
+        except Exception as error:
+            log.failed("not_stored", error)
+
     async def _arrive(self, who: Who, screen: Screen) -> None:
-        """The gate is passed: her case before anything else, and what was held for her."""
+        """The gate is passed: her case before anything else, and what was held for her.
+
+        Then what is new about that of which she is reminded.
+        """
         case = await self._handover.arrive(who)
         if case is None:
+            if await self._has_news(who):
+                screen = self._screen(who, Position(screen.position.language, REMIND_MINE))
             return await self._show(who, screen)
         if case.state is not CaseState.CLOSED:
             screen = self._screen(who, Position(screen.position.language, CASE))
         added, takes = await self._fills.of(screen, case), case.media_allowed
         self._put(who, screen, added, in_case=True, takes_media=takes)
+
+    async def _has_news(self, who: Who) -> bool:
+        """Whether she waits for something of which she has not been told all."""
+        rings = self._channels[who.channel].limits.rings
+        return rings and await self._store.news_for(*who)
 
     def _put_away(self, who: Who, incoming: Incoming, language: Language) -> None:
         """What she sees is removed; where it cannot be, the cover stands below it."""
@@ -573,7 +648,7 @@ class Conversation:
 
     def _before_the_gate(self, position: Position) -> bool:
         node = self._content.nodes[engine.living(self._content, position).node]
-        return node.topic == engine.GATE_TOPIC
+        return engine.is_before_the_gate(node)
 
     async def _decline(self, who: Who, incoming: Incoming, case: Case | None, text: TextId) -> None:
         if case is None:
@@ -608,7 +683,7 @@ class Conversation:
                 case = await self._handover.case_of(who)
                 if at is not None and case is not None and case.opened_at > at:
                     return
-                await self._handover.forget(who)
+                await self._handover.forget(who, at)
             except Exception as error:
                 log.failed("not_stored", error)
                 await asyncio.sleep(FORGET_AGAIN_SECONDS)
@@ -643,6 +718,7 @@ class Conversation:
         above: Sequence[TextId] = (),
         silent: bool = True,
         takes_media: bool = False,
+        on_landed: Callable[[], object] | None = None,
     ) -> None:
         message = render.render(
             screen,
@@ -654,7 +730,8 @@ class Conversation:
             in_case=in_case,
             page=self._page,
         )
-        self._windows.show(who, replace(message, silent=silent, takes_media=takes_media))
+        message = replace(message, silent=silent, takes_media=takes_media)
+        self._windows.show(who, message, on_landed)
 
     def _apologise(self, who: Who, incoming: Incoming) -> None:
         """Something failed here: she sees where 112 is, or is hidden. Needs no database."""
@@ -668,6 +745,9 @@ class Conversation:
             self._put_away(who, incoming, step.position.language)
             self._spawn(self._absent(who))
             return
+        if any(isinstance(effect, StopReminders) for effect in step.effects):
+            not_stopped = self._screen(who, Position(here.language, NOT_STOPPED))
+            return self._cover(who, here.language, not_stopped)
         place = here if here.node == DANGER else step.position  # 112 is not taken from her sight
         stays = self._before_the_gate(place) or place.node == DANGER
         self._show_error(who, place if stays else place.to("error"))

@@ -19,7 +19,10 @@ REMEMBERED = 10_000
 """How many deliveries are remembered, so that the same one twice is handled once."""
 URGENT_SECONDS = 1.0
 """How long 112 and *hide* wait behind what she sent before."""
-_STORES = (NodeKind.OPEN_CASE, NodeKind.END_CASE, NodeKind.ALLOW_MEDIA, NodeKind.FORGET)
+_STORES = (
+    NodeKind.OPEN_CASE, NodeKind.END_CASE, NodeKind.ALLOW_MEDIA, NodeKind.FORGET,
+    NodeKind.SET_REMINDER, NodeKind.RENEW_REMINDER, NodeKind.STOP_REMINDERS,
+)  # fmt: skip
 
 _OUR_FAULT = (
     LookupError, ValueError, TypeError, AttributeError, AssertionError, ArithmeticError,

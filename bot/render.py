@@ -13,6 +13,8 @@ from dialogs.model import Button, Language, Mark, Position, Screen, TextId
 Page = Callable[[Position], str]
 
 _LANGUAGE_NAME = "language.name"
+GAP = "\n\n"
+"""Between the parts of a text."""
 _TICKED, _UNTICKED = "☑", "☐"
 
 
@@ -34,15 +36,44 @@ def render(
     """
     language = screen.position.language
     made_at = None if limits.knows_edit_time else now
-    text = "\n\n".join(texts.say(language, text_id) for text_id in (*above, screen.text))
+    text = GAP.join(texts.say(language, text_id) for text_id in (*above, screen.text))
     return Outgoing(
-        text=_fit(f"{text}\n\n{added}" if added else text, limits.window),
+        text=_fit(f"{text}{GAP}{added}" if added else text, limits.window),
         language=language,
         choices=_choices(screen, texts, limits, made_at, page),
         marks=_marks(screen.marks, texts, language, made_at),
         picture=screen.picture if limits.picture else None,
         cover=screen.cover,
         in_case=in_case,
+        position=screen.position,
+    )
+
+
+def room(screen: Screen, texts: Texts, limits: Limits) -> int:
+    """How much can be `added` to a screen without being cut off, as `length` counts."""
+    return limits.window - length(texts.say(screen.position.language, screen.text) + GAP)
+
+
+def length(text: str) -> int:
+    """In UTF-16 units, the measure that messengers use."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+def reminder(
+    words: str, language: Language, screen: Screen, texts: Texts, limits: Limits, now: datetime
+) -> Outgoing:
+    """What comes to her phone by itself: `screen`, a cover, with her neutral `words` for its text.
+
+    It asks for a sound.
+    """
+    made_at = None if limits.knows_edit_time else now
+    return Outgoing(
+        text=_fit(words, limits.window),
+        language=language,
+        choices=_choices(screen, texts, limits, made_at, None),
+        picture=screen.picture if limits.picture else None,
+        cover=True,
+        silent=False,
         position=screen.position,
     )
 
@@ -134,8 +165,7 @@ def _pack(position: Position, made_at: datetime | None) -> str:
 
 
 def _fit(text: str, limit: int) -> str:
-    """At most `limit` UTF-16 units, the measure that messengers use."""
-    encoded = text.encode("utf-16-le")
-    if len(encoded) <= 2 * limit:
+    """At most `limit`, as `length` counts."""
+    if length(text) <= limit:
         return text
-    return encoded[: 2 * (limit - 1)].decode("utf-16-le", errors="ignore") + "…"
+    return text.encode("utf-16-le")[: 2 * (limit - 1)].decode("utf-16-le", errors="ignore") + "…"

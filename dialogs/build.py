@@ -65,6 +65,7 @@ class Built:
     texts: dict[TextId, SourceText] = field(default_factory=dict)
     safe: dict[Language, tuple[str, ...]] = field(default_factory=dict)
     danger: dict[Language, tuple[str, ...]] = field(default_factory=dict)
+    stop: dict[Language, tuple[str, ...]] = field(default_factory=dict)
     lines: dict[tuple[str, str], Source] = field(default_factory=dict)
     unread: set[NodeId] = field(default_factory=set)
     is_whole: bool = True
@@ -216,6 +217,7 @@ class _Builder:
         if read is not None:
             self.built.safe = {name: tuple(words) for name, words in read[0].safe.items()}
             self.built.danger = {name: tuple(words) for name, words in read[0].danger.items()}
+            self.built.stop = {name: tuple(words) for name, words in read[0].stop.items()}
 
 
 class _NodeBuilder:

@@ -13,12 +13,14 @@ from datetime import date
 from dialogs import links, match
 from dialogs.build import facts_in
 from dialogs.check_texts import check_texts
+from dialogs.engine import GATE_TOPIC
 from dialogs.lint import Rules, load_rules
 from dialogs.load import on
 from dialogs.model import (
     DANGER,
     MAX_NODE_ID,
     PLACE_SLOT,
+    REMINDER,
     SOURCE_LANGUAGE,
     Confidence,
     Content,
@@ -73,10 +75,26 @@ def _check_nodes(content: Content) -> Iterator[Problem]:
             if cover in content.nodes and content.nodes[cover].kind is not NodeKind.COVER:
                 message = f"{cover!r} is no cover and would stand there after *hide*; name another"
                 yield Problem.at(node.source, node.id, "not-a-cover", message)
+    yield from _check_covers(content)
     somewhere = content.nodes[DANGER].source
     for name in (*links.FIXED, *links.DOOR_IDS, *links.SYSTEM):
         if name not in content.nodes:
             yield Problem.at(somewhere, name, "missing-node", "the line needs this node; write it")
+
+
+def _check_covers(content: Content) -> Iterator[Problem]:
+    """What stands on her phone by itself, and what comes where it was tapped, betrays nothing."""
+    shown = {REMINDER: content.nodes.get(REMINDER)}
+    for node in content.nodes.values():
+        if node.kind is NodeKind.STOP_REMINDERS:
+            shown[node.id] = content.nodes.get(node.go or "")
+    for name, cover in shown.items():
+        if cover is not None and cover.kind is not NodeKind.COVER:
+            message = f"{cover.id!r} is read by whoever holds her phone; make it a cover"
+            yield Problem.at(cover.source, name, "not-a-cover", message)
+        elif cover is not None and cover.topic != GATE_TOPIC:
+            message = f"{cover.id!r} stands before the gate; move it to the topic {GATE_TOPIC!r}"
+            yield Problem.at(cover.source, name, "not-a-cover", message)
 
 
 def _check_paths(content: Content) -> Iterator[Problem]:
@@ -164,18 +182,30 @@ def _check_typed_words(content: Content, rules: Rules) -> Iterator[Problem]:
     where = content.nodes[DANGER].source
     words = Source(f"{where.file.split('/')[0]}/words.yaml", 1)
     for language in (SOURCE_LANGUAGE, *rules.required):
-        for name, listed in (("safe", content.safe_words), ("danger", content.danger_words)):
+        for name, listed in (
+            ("safe", content.safe_words),
+            ("danger", content.danger_words),
+            ("stop", content.stop_words),
+        ):
             if not listed.get(language):
                 message = f"no {name} words; write some"
                 yield Problem.at(words, name, "no-words", message, language)
+    for others in (*content.safe_words.values(), *content.danger_words.values()):
+        for word in others:
+            if match.is_stop_word(content, word):
+                message = f"{word!r} would end reminders, too; take another or another stop word"
+                yield Problem.at(words, "stop", "stop-word", message)
     for node in content.nodes.values():
         yield from _check_clashes(content, node)
 
 
 def _check_clashes(content: Content, node: Node) -> Iterator[Problem]:
-    """A word that should lead to a node must not hide the window instead."""
+    """A word that should lead to a node must not hide the window, or end reminders, instead."""
     translated = [words.get(node.id, ()) for words in content.words.values()]
     for word in (*node.words, *(word for words in translated for word in words)):
         if match.is_safe_word(content, word):
             message = f"{word!r} is (almost) a safe word and would hide the window; take another"
             yield Problem.at(node.source, node.id, "safe-word", message)
+        if match.is_stop_word(content, word):
+            message = f"{word!r} is a stop word and would end reminders; take another"
+            yield Problem.at(node.source, node.id, "stop-word", message)

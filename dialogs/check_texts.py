@@ -28,6 +28,9 @@ _LABELS = re.compile(r"\.go\.|\.name$|^entry\.|^mark\.|^menu\.more$|^places\.mor
 _FILLED = {"safe_word"}
 """What `Texts.say` fills by itself; nobody else fills a node's text."""
 _WHOLE = 1_000_000
+_SEEN = ("bot.", "poster.", "remind.words.")
+"""Texts that stand where somebody else can read all of them."""
+_RINGS = (NodeKind.NUDGE, NodeKind.REMIND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ def _check_placeholders(content: Content, source: SourceText, text: _Text) -> It
         yield text.problem("placeholder", f"{{{name}}} is missing in {text.id}; put it in")
     for name in sorted(found - wanted):
         yield text.problem("placeholder", f"{{{name}}} is not in the Bulgarian; take it out")
-    is_node_text = text.id.split(".")[0] in content.nodes
+    is_node_text = "/topics/" in text.source.file
     if is_node_text and text.language == SOURCE_LANGUAGE:
         for name in sorted(found - set(content.facts) - _FILLED):
             if not name[:1].isupper():  # a fact that does not exist is told elsewhere
@@ -213,9 +216,9 @@ def _check_notified(content: Content, rules: Rules, text: _Text) -> Iterator[Pro
 def _notified(content: Content, rules: Rules, text: _Text) -> int:
     """How many of the first characters somebody else could see."""
     node: Node | None = content.nodes.get(text.id.split(".")[0])
-    if text.id.startswith("bot.") or (node is not None and node.kind is NodeKind.COVER):
+    if text.id.startswith(_SEEN) or (node is not None and node.kind is NodeKind.COVER):
         return _WHOLE
-    if node is not None and node.kind is NodeKind.NUDGE and _is_label(text.id):
+    if node is not None and node.kind in _RINGS and _is_label(text.id):
         return _WHOLE  # under these words her phone rings
     if node is not None and text.id in (node.text, node.lasting_text):
         return rules.notified_length

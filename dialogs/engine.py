@@ -14,9 +14,11 @@ from typing import assert_never
 from dialogs import match, payload
 from dialogs.model import (
     CASE,
+    COVER_SLOT,
     DANGER,
     HIDE,
     HOME,
+    HOURS_SLOT,
     MAX_CHOICES,
     MEET,
     MISS_SLOT,
@@ -26,9 +28,13 @@ from dialogs.model import (
     OUTSIDE_SLOT,
     PAGE_SLOT,
     PLACE_SLOT,
+    REMIND,
+    SILENT,
     SOURCE_LANGUAGE,
     START,
     TOPIC_SLOT,
+    WHEN,
+    WHEN_WORDS,
     AllowMedia,
     Arrive,
     Button,
@@ -50,11 +56,14 @@ from dialogs.model import (
     OpenCase,
     Position,
     Relay,
+    Remind,
+    RenewReminder,
     Screen,
     Sent,
     Show,
     Started,
     Step,
+    StopReminders,
     TakeMedium,
     Tapped,
     TextId,
@@ -123,6 +132,11 @@ def living(content: Content, position: Position) -> Position:
     return known
 
 
+def is_before_the_gate(node: Node) -> bool:
+    """Whether it is seen without passing the gate; what is typed there opens nothing behind it."""
+    return node.topic == GATE_TOPIC or node.kind is NodeKind.COVER
+
+
 def above_cover(content: Content) -> tuple[TextId, ...]:
     """What stands above the cover after *hide*, where what was read cannot be removed."""
     return tuple(content.nodes[cover].text for cover in content.nodes[HIDE].covers)
@@ -147,11 +161,12 @@ def _tapped(content: Content, here: Position, to: Position | None, fresh: bool) 
     if to is None:
         return _show(content, cover(here.language))
     target = living(content, to)
-    if content.nodes[target.node].kind is NodeKind.HIDE:
-        return _hidden(target)
-    if not fresh:
-        return _show(content, cover(target.language))
-    return _go(content, target)
+    match content.nodes[target.node].kind:
+        case NodeKind.HIDE:
+            return _hidden(target)
+        case NodeKind.STOP_REMINDERS | NodeKind.COVER:  # also under a reminder of days ago
+            return _go(content, target)
+    return _go(content, target) if fresh else _show(content, cover(target.language))
 
 
 def _typed(content: Content, here: Position, text: str, fresh: bool) -> Step:
@@ -160,6 +175,8 @@ def _typed(content: Content, here: Position, text: str, fresh: bool) -> Step:
     word = text.strip()
     if content.nodes[here.node].kind is NodeKind.CASE:
         return _typed_in_case(content, here, text, word)
+    if (stop := _stop(content)) is not None and match.is_stop_word(content, text):
+        return _go(content, Position(here.language, stop))
     if not fresh:
         return _show(content, cover(here.language))
     if word == _HIDE_DIGIT:
@@ -170,7 +187,7 @@ def _typed(content: Content, here: Position, text: str, fresh: bool) -> Step:
     choices = {str(number): button for number, button in enumerate(shown.choices, start=1)}
     if chosen := choices.get(word):  # a page opens by a tap alone
         return _show(content, here) if chosen.on_page else _go(content, chosen.to)
-    if content.nodes[here.node].topic == GATE_TOPIC:
+    if is_before_the_gate(content.nodes[here.node]):
         return _show(content, here)
     return _not_understood(content, here, text)
 
@@ -191,7 +208,7 @@ def _sent(content: Content, here: Position, kind: MediaKind, fresh: bool) -> Ste
         return Step(here, (Decline("notice.cannot_take"),))
     if not fresh:
         return _show(content, cover(here.language))
-    if content.nodes[here.node].topic == GATE_TOPIC:
+    if is_before_the_gate(content.nodes[here.node]):
         return _show(content, here)
     return _show(content, Position(here.language, _GOT[kind]))
 
@@ -247,6 +264,18 @@ def _go(content: Content, target: Position) -> Step:
         case NodeKind.ALLOW_MEDIA:
             effects.append(AllowMedia())
             position = Position(position.language, node.go or CASE)
+        case NodeKind.SET_REMINDER:
+            if (wanted := _remind(content, position)) is None:
+                return _go(content, position.to(_unanswered(content, position)))
+            effects.append(wanted)
+            position = position.to(node.go or HOME)
+        case NodeKind.RENEW_REMINDER:
+            if (place := position.answer(PLACE_SLOT)) is not None:
+                effects.append(RenewReminder(place))
+            position = position.to(node.go or HOME)
+        case NodeKind.STOP_REMINDERS:
+            effects.append(StopReminders())
+            position = Position(position.language, node.go or START)
         case NodeKind.FORGET:
             effects.append(ForgetEverything())
             position = Position(position.language, node.go or HOME)
@@ -279,11 +308,10 @@ def _chosen(node: Node, position: Position) -> NodeId:
 
 
 def _open_case(content: Content, position: Position) -> OpenCase:
-    value = position.answer(TOPIC_SLOT)
-    choices = (c for n in content.nodes.values() if n.slot == TOPIC_SLOT for c in n.choices)
-    topic = next((c.label for c in choices if value is not None and c.value == value), None)
+    topic = _given(content, position, TOPIC_SLOT)
+    label = topic.label if topic is not None else None
     return OpenCase(
-        position.language, topic, position.answer(PLACE_SLOT), _nudge(content, position)
+        position.language, label, position.answer(PLACE_SLOT), _nudge(content, position)
     )
 
 
@@ -300,6 +328,39 @@ def _nudge(content: Content, position: Position) -> tuple[str, TextId] | None:
     if hours is None or words is None or hours.value is None:
         return None
     return hours.value, words.label
+
+
+def _remind(content: Content, position: Position) -> Remind | None:
+    """What she wants to be reminded of, once all is answered."""
+    place = position.answer(PLACE_SLOT)
+    hours = _given(content, position, HOURS_SLOT)
+    words = _given(content, position, COVER_SLOT)
+    if place is None or hours is None or words is None or hours.value is None:
+        return None
+    said = {SILENT: None, WHEN: WHEN_WORDS}.get(words.value or "", words.label)
+    return Remind(position.language, place, hours.value, said)
+
+
+def _unanswered(content: Content, position: Position) -> NodeId:
+    """The first question about a reminder that she has not answered."""
+    if position.answer(PLACE_SLOT) is None:
+        return REMIND
+    asked = {node.slot: node.id for node in content.nodes.values() if node.slot is not None}
+    slot = HOURS_SLOT if _given(content, position, HOURS_SLOT) is None else COVER_SLOT
+    return asked.get(slot, REMIND)
+
+
+def _given(content: Content, position: Position, slot: str) -> Choice | None:
+    """The choice by which she answered to `slot`."""
+    value = position.answer(slot)
+    choices = (c for n in content.nodes.values() if n.slot == slot for c in n.choices)
+    return next((c for c in choices if value is not None and c.value == value), None)
+
+
+def _stop(content: Content) -> NodeId | None:
+    """The door by which she ends her reminders."""
+    kind = NodeKind.STOP_REMINDERS
+    return next((node.id for node in content.nodes.values() if node.kind is kind), None)
 
 
 def _beyond_the_gate(content: Content, position: Position, node: Node) -> Position:

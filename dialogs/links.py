@@ -14,6 +14,10 @@ from dialogs.model import (
     DANGER,
     HIDE,
     HOME,
+    NOT_STOPPED,
+    REMIND,
+    REMIND_NONE,
+    REMINDER,
     START,
     STOPPED,
     Entry,
@@ -32,6 +36,9 @@ DOORS = frozenset(
         NodeKind.OPEN_CASE,
         NodeKind.END_CASE,
         NodeKind.ALLOW_MEDIA,
+        NodeKind.SET_REMINDER,
+        NodeKind.RENEW_REMINDER,
+        NodeKind.STOP_REMINDERS,
         NodeKind.HIDE,
         NodeKind.FORGET,
     }
@@ -43,6 +50,9 @@ SYSTEM = (
     STOPPED,
     BLOCKED,
     CROWDED,
+    REMINDER,
+    NOT_STOPPED,
+    REMIND_NONE,
     "not_understood",
     "not_understood_again",
     "suggest",
@@ -57,7 +67,7 @@ SYSTEM = (
 """Screens that no button leads to: the line shows them by itself."""
 FIXED = (START, HOME, DANGER, HIDE)
 """Without these there is no line at all."""
-DOOR_IDS = ("talk", "meet", "forget")
+DOOR_IDS = ("talk", "meet", REMIND, "forget")
 
 
 def targets(node: Node) -> Iterator[NodeId]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -176,6 +176,21 @@ def finds(phrase: str, text: str) -> Iterator[re.Match[str]]:
 
 def has(phrase: str, text: str) -> bool:
     return next(finds(phrase, text), None) is not None
+
+
+def never_said(rules: Rules, language: Language, text: str) -> list[str]:
+    """What stands there of that which the line never says, as it is written there."""
+    phrases = rules.forbidden.get(language, {})
+    return _found(phrases, text)
+
+
+def seen_first(rules: Rules, language: Language, text: str) -> list[str]:
+    """What of its beginning, where a notification would show it, tells what the line is about."""
+    return _found(rules.topic_words.get(language, ()), text[: rules.notified_length])
+
+
+def _found(phrases: Iterable[str], text: str) -> list[str]:
+    return list(dict.fromkeys(found[0] for phrase in phrases for found in finds(phrase, text)))
 
 
 @lru_cache(maxsize=4096)

@@ -51,6 +51,7 @@ def load(folder: Path | None = None, locales: Path | None = None) -> Content:
         languages=languages(locales),
         safe_words=built.safe,
         danger_words=built.danger,
+        stop_words=built.stop,
         parents=links.parents(built.nodes, built.topics),
     )
 
@@ -73,7 +74,7 @@ def in_chat(content: Content, *, lasting: bool, rings: bool = True) -> Content:
     message `rings`, through what is asked about that.
     """
     passed = set() if lasting else {NodeKind.LASTING}
-    passed |= set() if rings else {NodeKind.NUDGE}
+    passed |= set() if rings else {NodeKind.NUDGE, NodeKind.REMIND}
     nodes = {
         name: _passed(node) if node.kind in passed else _said(node, lasting)
         for name, node in content.nodes.items()

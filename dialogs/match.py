@@ -1,4 +1,4 @@
-"""Understands what was typed: the safe word, danger, the nearest nodes. Pure; nothing is kept.
+"""Understands what was typed: the safe word, danger, a stop, the nearest nodes. Keeps nothing.
 
 Whatever the alphabet, text becomes one plain Latin form, so that all the ways in which people
 type here meet: Cyrillic; Bulgarian in Latin letters (4 = ч, 6 = ш, q = я, w = в, y = ъ);
@@ -44,14 +44,15 @@ def normalise(text: str) -> str:
 
 def is_safe_word(content: Content, text: str) -> bool:
     """Whether the whole message is a safe word of any language, a typing mistake forgiven."""
-    typed = [form.replace(" ", "") for form in _forms(text)]
-    return any(
-        _alike(form, safe.replace(" ", ""), first=False)
-        for word in _all(content.safe_words)
-        for safe in _known(word)
-        for form in typed
-        if form and safe
-    )
+    return any(_alike(*pair, first=False) for pair in _whole(content.safe_words, text))
+
+
+def is_stop_word(content: Content, text: str) -> bool:
+    """Whether the whole message ends her reminders, in any language and alphabet.
+
+    No mistake is forgiven: one letter makes *write to me* of *do not write to me*.
+    """
+    return any(typed == known for typed, known in _whole(content.stop_words, text))
 
 
 def is_danger(content: Content, text: str) -> bool:
@@ -70,6 +71,18 @@ def nearest(content: Content, text: str, limit: int = 3) -> list[NodeId]:
             scores[node] = score
     order = {node: place for place, node in enumerate(content.nodes)}
     return sorted(scores, key=lambda node: (-scores[node], order[node]))[:limit]
+
+
+def _whole(words: Mapping[Language, Iterable[str]], text: str) -> Iterator[tuple[str, str]]:
+    """The whole message beside each of the words, in every form, without spaces."""
+    typed = [form.replace(" ", "") for form in _forms(text)]
+    return (
+        (form, known.replace(" ", ""))
+        for word in _all(words)
+        for known in _known(word)
+        for form in typed
+        if form and known
+    )
 
 
 # --- forms -----------------------------------------------------------------------------------

@@ -29,6 +29,9 @@ START, HOME, DANGER, HIDE = "start", "home", "danger", "hide"
 TALK, MEET, REMIND, FORGET = "talk", "meet", "remind", "forget"
 CASE, CASE_ENDED, CASE_MEDIA = "case", "case_ended", "case_media"
 STOPPED, BLOCKED, CROWDED = "stopped", "blocked", "crowded"
+REMINDER, NOT_STOPPED = "reminder", "remind_not_stopped"
+"""What comes to her phone, and what is said where reminders could not be stopped: covers."""
+REMIND_MINE, REMIND_NONE = "remind_mine", "remind_none"
 PLACE_SLOT = "m"
 """The answer slot that holds a municipality's code, wherever it is asked."""
 PAGE_SLOT = "g"
@@ -37,6 +40,13 @@ TOPIC_SLOT = "t"
 """The answer slot that holds what she wants to talk about."""
 NUDGE_SLOT, NUDGE_WORDS_SLOT = "r", "w"
 """The answer slots that hold at which hours, and under which neutral words, she lets us ring."""
+HOURS_SLOT, COVER_SLOT = "q", "c"
+"""The answer slots that hold in which hours, and under which neutral words, a reminder comes."""
+SILENT, WHEN = "none", "when"
+"""The answers to `COVER_SLOT` that let nothing be sent (she looks for herself), and that let
+day, hour and place be sent."""
+WHEN_WORDS: TextId = "remind.words.when"
+"""The words that are day, hour and place; all others are the button that she chose."""
 NEVER = "never"
 """The answer to `NUDGE_SLOT` that is the default."""
 OUTSIDE_SLOT = "o"
@@ -64,6 +74,10 @@ class NodeKind(StrEnum):
     CASE = "case"  # the window of an open case
     END_CASE = "end_case"  # door: she ends her case
     ALLOW_MEDIA = "allow_media"  # door: she agrees that photos and voice are taken
+    REMIND = "remind"  # a question about a reminder; passed where nothing can ring
+    SET_REMINDER = "set_reminder"  # door: she wants to be reminded
+    RENEW_REMINDER = "renew_reminder"  # door: of the reception after the next one, too
+    STOP_REMINDERS = "stop_reminders"  # door: of nothing any more; works at any age
     HIDE = "hide"  # door: the window is removed
     FORGET = "forget"  # door: all about her is deleted
     SUGGEST = "suggest"  # the nearest nodes to what she typed
@@ -75,6 +89,7 @@ class Fill(StrEnum):
     RECEPTIONS = "receptions"  # the next receptions in the position's municipality
     DUTY = "duty"  # who is there now, or when next
     CASE = "case"  # whether somebody has answered
+    REMINDERS = "reminders"  # of what she is reminded, and what is new about it
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +237,7 @@ class Content:
     languages: tuple[Language, ...]
     safe_words: Mapping[Language, tuple[str, ...]]
     danger_words: Mapping[Language, tuple[str, ...]]
+    stop_words: Mapping[Language, tuple[str, ...]]
     expired: frozenset[FactId] = frozenset()
     parents: Mapping[NodeId, NodeId] = field(default_factory=dict)
     words: Mapping[Language, Mapping[NodeId, tuple[str, ...]]] = field(default_factory=dict)
@@ -398,6 +414,32 @@ class EndCase:
 
 
 @dataclass(frozen=True, slots=True)
+class Remind:
+    """She wants to be reminded of the next reception in `place`.
+
+    `hours` is the code of her answer; `words` the neutral ones under which it comes, or None:
+    nothing is sent, and she sees it when she comes.
+    """
+
+    language: Language
+    place: str
+    hours: str
+    words: TextId | None
+
+
+@dataclass(frozen=True, slots=True)
+class RenewReminder:
+    """She wants to be reminded of the reception after the next one, too, in `place`."""
+
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopReminders:
+    """She wants no reminder any more, of any place."""
+
+
+@dataclass(frozen=True, slots=True)
 class ForgetEverything:
     """All that is stored about her is deleted within 60 seconds."""
 
@@ -412,6 +454,9 @@ Effect = (
     | Decline
     | AllowMedia
     | EndCase
+    | Remind
+    | RenewReminder
+    | StopReminders
     | ForgetEverything
 )
 

@@ -106,7 +106,7 @@ class LastingPart(ScreenPart):
 class PagePart(ScreenPart):
     kind: Literal["page"] = "page"
     choices: Choices = []
-    fill: Literal["duty"] | None = None
+    fill: Literal["duty", "reminders"] | None = None
 
 
 class MenuPart(ScreenPart):
@@ -127,6 +127,32 @@ class NudgePart(ScreenPart):
     slot: Slot
     go: Id
     choices: Annotated[list[AnswerPart], Field(min_length=1, max_length=MAX_CHOICES)]
+
+
+class RemindPart(ScreenPart):
+    """A question about a reminder; where nothing can ring she goes to `go` without it."""
+
+    kind: Literal["remind"]
+    slot: Slot
+    go: Id
+    choices: Annotated[list[AnswerPart], Field(min_length=1, max_length=MAX_CHOICES)]
+
+
+class SetReminderPart(NodePart):
+    kind: Literal["set_reminder"]
+    go: Id
+
+
+class RenewReminderPart(NodePart):
+    kind: Literal["renew_reminder"]
+    go: Id
+
+
+class StopRemindersPart(NodePart):
+    """The tap can come from her phone at any time, so `go` is a cover."""
+
+    kind: Literal["stop_reminders"]
+    go: Id
 
 
 class ResultPart(NodePart):
@@ -201,6 +227,10 @@ AnyNode = Annotated[
     | Annotated[MenuPart, Tag("menu")]
     | Annotated[QuestionPart, Tag("question")]
     | Annotated[NudgePart, Tag("nudge")]
+    | Annotated[RemindPart, Tag("remind")]
+    | Annotated[SetReminderPart, Tag("set_reminder")]
+    | Annotated[RenewReminderPart, Tag("renew_reminder")]
+    | Annotated[StopRemindersPart, Tag("stop_reminders")]
     | Annotated[ResultPart, Tag("result")]
     | Annotated[ChecklistPart, Tag("checklist")]
     | Annotated[PlacesPart, Tag("places")]
@@ -249,10 +279,11 @@ Phrases = TypeAliasType("Phrases", "Text | dict[str, Phrases]")
 
 
 class WordsFile(Part):
-    """`words.yaml`: what hides the window, and what leads to 112 at once."""
+    """`words.yaml`: what hides the window, leads to 112 at once, and ends reminders."""
 
     safe: dict[LanguageCode, list[Text]]
     danger: dict[LanguageCode, list[Text]]
+    stop: dict[LanguageCode, list[Text]]
 
 
 TOPIC = TypeAdapter(TopicFile)

@@ -14,9 +14,22 @@ from typing import Any
 from bot import render
 from bot.channels import telegram, viber
 from bot.channels.base import Outgoing, OutgoingButton
+from bot.channels.viber_screens import unformatted
 from bot.texts import open_content
 from dialogs import engine, load, payload
-from dialogs.model import DANGER, HIDE, HOME, START, Content, NodeKind, Position, Screen, Tapped
+from dialogs.model import (
+    DANGER,
+    HIDE,
+    HOME,
+    REMIND_MINE,
+    REMIND_NONE,
+    START,
+    Content,
+    NodeKind,
+    Position,
+    Screen,
+    Tapped,
+)
 from tests.standins import viber as viber_standin
 from tests.standins import viber_woman
 from tests.standins.telegram import Shown, TelegramStandIn
@@ -27,6 +40,11 @@ _ALL, TEXTS = open_content()
 CONTENT = load.in_chat(_ALL, lasting=False)
 """As it is said where a screen can be removed; `LASTING` where it cannot."""
 LASTING = load.in_chat(_ALL, lasting=True)
+REMINDED = {
+    *("remind", "remind_set", "remind_mine", "remind_renew", "remind_none", "remind_not_here"),
+    *("reminder", "remind_stop", "remind_stopped", "remind_not_stopped"),
+}
+"""What stands behind the door by which she asks to be reminded: that she has, is kept."""
 SYSTEM = {
     *("fact_expired", "error", "out_of_hours", "no_receptions"),
     *("stopped", "blocked", "crowded"),
@@ -47,8 +65,12 @@ def _landing(content: Content, to: Position) -> Position | None:
     match node.kind:
         case NodeKind.HIDE | NodeKind.OPEN_CASE | NodeKind.END_CASE | NodeKind.ALLOW_MEDIA:
             return None
+        case NodeKind.SET_REMINDER | NodeKind.RENEW_REMINDER | NodeKind.STOP_REMINDERS:
+            return None
         case NodeKind.ARRIVE:
             return engine.step(content, to, Tapped(to)).position
+        case _ if node.id == REMIND_MINE:  # who only reads waits for nothing
+            return engine.screen(content, to.to(REMIND_NONE)).position
         case NodeKind.FORGET:
             return engine.screen(content, Position(to.language, node.go or HOME)).position
         case _:
@@ -410,7 +432,7 @@ class ViberReader(Walker):
         cover = engine.screen(LASTING, engine.cover(self.at.language))
         await self._until(lambda: self._ends_with(cover), HIDE)
         recipes = [TEXTS.say(self.at.language, LASTING.nodes[n].text) for n in HIDDEN_UNDER]
-        assert all(viber.unformatted(recipe) in self._screen() for recipe in recipes)
+        assert all(unformatted(recipe) in self._screen() for recipe in recipes)
 
     def _screen(self) -> str:
         """What came since she did something; one message at most, as she sees it."""
@@ -422,11 +444,11 @@ class ViberReader(Walker):
         if not self._screen():
             return False
         wanted = self._wanted(shown)
-        return self._screen().startswith(viber.unformatted(wanted.text)) and self._leads(wanted)
+        return self._screen().startswith(unformatted(wanted.text)) and self._leads(wanted)
 
     def _ends_with(self, shown: Screen) -> bool:
         wanted = self._wanted(shown)
-        return self._screen().endswith(viber.unformatted(wanted.text)) and self._leads(wanted)
+        return self._screen().endswith(unformatted(wanted.text)) and self._leads(wanted)
 
     def _wanted(self, shown: Screen) -> Outgoing:
         return render.render(shown, TEXTS, viber.LIMITS, self.now())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bot.storage.records import Role
 from tests.acceptance.consultant import Consultant, at_the_desk
-from tests.acceptance.reader import CONTENT, SYSTEM, TEXTS, Reader, Watch, choices
+from tests.acceptance.reader import CONTENT, REMINDED, SYSTEM, TEXTS, Reader, Watch, choices
 from tests.line import Line, eventually, running_line
 
 READERS = {"bg": 2, "tr": 3, "en": 3}
@@ -143,6 +143,7 @@ async def test_ten_women_at_once_and_two_of_them_talk_to_two_consultants(tmp_pat
         doors = {
             *("talk_yes", "case", "case_end", "case_end_yes", "case_ended"),
             *("case_media", "case_media_yes"),
+            *REMINDED,
         }
         for language in READERS:
             seen = set[str]().union(*(r.seen for r in readers if r.language == language))

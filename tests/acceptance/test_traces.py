@@ -18,6 +18,7 @@ from tests.acceptance.program import Program, a_program, a_program_on_viber
 from tests.acceptance.reader import (
     CONTENT,
     LASTING,
+    REMINDED,
     SYSTEM,
     TEXTS,
     Edge,
@@ -149,7 +150,8 @@ async def test_browsing_on_the_web_writes_nothing(tmp_path: Path) -> None:
             await phone.types(text)
         doors = {"talk_yes", "case", "case_end_yes", "case_ended", "case_media_yes", "hide"}
         unbidden = {node for node in CONTENT.nodes if node.startswith(("not_", "got_"))}
-        assert set(CONTENT.nodes) - seen - doors - unbidden - SYSTEM - {"suggest"} == set()
+        others = SYSTEM | REMINDED | {"suggest"}
+        assert set(CONTENT.nodes) - seen - doors - unbidden - others == set()
         assert [each for each in answers if "set-cookie" in each.headers] == []
         assert not phone.client.cookies
         assert database_files(program) == bytes_before

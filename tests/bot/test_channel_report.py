@@ -241,7 +241,8 @@ def test_a_mark_that_is_too_long(line: Small) -> None:
 def test_the_label_of_a_later_page_of_a_long_list(line: Small) -> None:
     line.append("places.yaml", "".join(PLACE.format(n=n) for n in range(4)))
     line.append("places.yaml", PLACE.format(n=5).replace("Село 5", "м" * 70))
-    assert places(faults(line, "label-cut")) == {("meet", "telegram"), ("meet", "web")}
+    asking = {(node, channel) for node in ("meet", "remind") for channel in ("telegram", "web")}
+    assert places(faults(line, "label-cut")) == asking
 
 
 PLACE = '- {{code: rse9{n}, ekatte: "9999{n}", name: Село {n}}}\n'

@@ -34,6 +34,27 @@ nodes:
   - id: enter
     kind: arrive
     go: home
+  - id: reminder
+    kind: cover
+    text: Има нещо за теб.
+    choices:
+      - {say: Виж, go: start}
+      - {say: Спри съобщенията, go: remind_stop}
+      - {say: Спешно, go: danger}
+  - id: remind_stop
+    kind: stop_reminders
+    go: remind_stopped
+  - id: remind_stopped
+    kind: cover
+    text: Готово.
+    choices:
+      - {say: Спешно, go: danger}
+  - id: remind_not_stopped
+    kind: cover
+    text: Сега не се получи.
+    choices:
+      - {say: Опитай пак, go: remind_stop}
+      - {say: Спешно, go: danger}
   - id: home
     kind: menu
     text: С какво да започнем?
@@ -179,6 +200,45 @@ nodes:
   - id: meet_when
     kind: receptions
     text: Тук сме скоро.
+  - id: remind
+    kind: places
+    text: За коя община да ти напомня?
+    go: remind_hours
+  - id: remind_hours
+    kind: remind
+    slot: q
+    text: В кои часове да пиша?
+    go: remind_not_here
+    choices:
+      - {say: Сутрин, value: am, go: remind_words}
+  - id: remind_words
+    kind: remind
+    slot: c
+    text: С какви думи да пиша?
+    go: remind_not_here
+    choices:
+      - {say: Ден и час, value: when, go: remind_set}
+      - {say: Съвет за дома, value: a, go: remind_set}
+      - {say: Нищо, value: none, go: remind_set}
+  - id: remind_set
+    kind: set_reminder
+    go: remind_mine
+  - id: remind_mine
+    text: За това ти напомням.
+    fill: reminders
+    choices:
+      - {say: И следващия път, go: remind_renew}
+      - {say: Друга община, go: remind}
+      - {say: Спри, go: remind_stop}
+  - id: remind_renew
+    kind: renew_reminder
+    go: remind_mine
+  - id: remind_none
+    text: Не ти напомням за нищо.
+    choices:
+      - {say: Напомни ми, go: remind}
+  - id: remind_not_here
+    text: Тази страница не може да пише.
 """
 STATES = """\
 topic: states
@@ -296,6 +356,10 @@ danger:
   bg: [помощ, бие ме, ще ме убие, има нож]
   tr: [imdat, beni dövüyor, yardım edin]
   en: [help me, he has a knife]
+stop:
+  bg: [стоп, спри съобщенията]
+  tr: [durdur]
+  en: [unsubscribe]
 """
 TURKISH = {
     "start.text": "Dört kişilik mercimek çorbası.\n\n30 dakika pişer.",

@@ -132,6 +132,67 @@ def test_the_words_under_which_her_phone_rings_betray_nothing(line: Small) -> No
     assert told == [(at, "ring_words", "topic-word")]
 
 
+# --- reminders -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "node"),
+    [
+        ("talk", "Съвет за дома", "Когато те бие", "remind_words"),
+        ("start", "Има нещо за теб", "Каквото и да ти каже, ако пак те удари", "reminder"),
+        ("start", "Готово", "Няма да пиша за насилие", "remind_stopped"),
+        ("start", "Сега не се получи", "Не спрях думите за насилие", "remind_not_stopped"),
+    ],
+)
+def test_what_a_reminder_shows_betrays_nothing(
+    line: Small, file: str, old: str, new: str, node: str
+) -> None:
+    whole(line)
+    at = line.edit(f"topics/{file}.yaml", old, new)
+    told = [(p.line, p.node, p.code) for p in found(line) if p.code == "topic-word"]
+    assert told == [(at, node, "topic-word")]
+
+
+def test_the_whole_of_the_neutral_words_is_read_by_whoever_holds_her_phone(line: Small) -> None:
+    line.append(
+        "phrases.yaml", f'remind: {{words: {{when: "{"{when}, {place}. " * 8} насилие"}}}}\n'
+    )
+    told = [(p.node, p.code) for p in found(line) if p.code == "topic-word"]
+    assert told == [("remind", "topic-word")]
+
+
+def test_the_shell_fills_the_words_of_a_reminder(line: Small) -> None:
+    line.append("phrases.yaml", 'remind: {words: {when: "{when}, {place}"}}\n')
+    assert "placeholder" not in codes(line)
+
+
+def test_a_reminder_that_is_no_cover(line: Small) -> None:
+    line.edit("topics/start.yaml", "id: reminder\n    kind: cover", "id: reminder")
+    assert ("reminder", "not-a-cover") in [(p.node, p.code) for p in found(line)]
+
+
+def test_a_stop_that_leads_behind_the_gate(line: Small) -> None:
+    line.edit("topics/start.yaml", "go: remind_stopped", "go: home")
+    assert ("remind_stop", "not-a-cover") in [(p.node, p.code) for p in found(line)]
+
+
+def test_a_stop_that_leads_to_a_cover_outside_the_gates_topic(line: Small) -> None:
+    line.edit("topics/start.yaml", "go: remind_stopped", "go: stopped")
+    assert ("remind_stop", "not-a-cover") in [(p.node, p.code) for p in found(line)]
+
+
+def test_words_that_would_end_reminders_instead(line: Small) -> None:
+    line.edit("topics/order.yaml", "words: [заповед", "words: [стоп, заповед")
+    line.edit("words.yaml", "bg: [помощ,", "bg: [unsubscribe, помощ,")
+    assert [p.node for p in found(line) if p.code == "stop-word"] == ["order", "stop"]
+
+
+def test_a_language_without_a_stop_word(line: Small) -> None:
+    line.edit("words.yaml", "  tr: [durdur]\n", "")
+    told = [(p.node, p.language) for p in found(line, required=("tr",)) if p.code == "no-words"]
+    assert told == [("stop", "tr")]
+
+
 # --- chats that keep everything ------------------------------------------------------------------
 
 

@@ -30,11 +30,14 @@ from dialogs.model import (
     OpenCase,
     Position,
     Relay,
+    Remind,
+    RenewReminder,
     Screen,
     Sent,
     Show,
     Started,
     Step,
+    StopReminders,
     TakeMedium,
     Tapped,
     Typed,
@@ -98,7 +101,7 @@ def test_any_sequence_of_events_leaves_112_and_hide_at_hand(
         if screen is not None:
             assert_safe(screen)
         else:
-            assert any(isinstance(e, Hide | Relay | Decline) for e in step.effects)
+            assert any(isinstance(e, Hide | Relay | Decline | TakeMedium) for e in step.effects)
 
 
 @settings(max_examples=300, deadline=None)
@@ -467,3 +470,165 @@ def test_a_page_whose_fact_has_run_out_shows_the_lines_that_answer() -> None:
         replace(CONTENT, expired=frozenset(CONTENT.facts)), COVER, Tapped(Position("bg", DANGER))
     )
     assert on_danger.position.node == DANGER
+
+
+# --- reminders -----------------------------------------------------------------------------------
+
+ALL = {"m": "rse05", "q": "pm", "c": "a"}
+"""Her answers, as the buttons carry them."""
+
+
+def position_of(node: str, answers: dict[str, str]) -> Position:
+    return Position("bg", node, tuple(sorted(answers.items())))
+
+
+def tapped(node: str, *, fresh: bool = True, **answers: str) -> Step:
+    return engine.step(CONTENT, COVER, Tapped(position_of(node, answers), fresh))
+
+
+def test_from_the_date_a_reminder_is_three_taps_away_and_knows_its_municipality() -> None:
+    here = Position("bg", "meet_dates").with_answer("m", "rse05")
+    walked = []
+    while here.node != "remind_set":
+        walked.append(here.node)
+        here = engine.screen(CONTENT, here).choices[0].to
+    assert walked == ["meet_dates", "remind_hours", "remind_words"]
+    step = engine.step(CONTENT, COVER, Tapped(here))
+    assert step.effects[0] == Remind("bg", "rse05", "am", "remind.words.when")
+    assert step.position.node == "remind_mine"
+    assert shown(step) == engine.screen(CONTENT, step.position)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [("when", "remind.words.when"), ("a", "remind_words.go.a"), ("none", None)],
+)
+def test_her_phone_shows_the_words_that_she_chose_or_nothing(
+    chosen: str, words: str | None
+) -> None:
+    step = tapped("remind_set", **(ALL | {"c": chosen}))
+    assert step.effects[0] == Remind("bg", "rse05", "pm", words)
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked"),
+    [
+        ({}, "remind"),
+        ({"q": "pm", "c": "a"}, "remind"),
+        ({"m": "rse99", "q": "pm", "c": "a"}, "remind"),
+        ({"m": "rse05"}, "remind_hours"),
+        ({"m": "rse05", "c": "a"}, "remind_hours"),
+        ({"m": "rse05", "q": "night", "c": "a"}, "remind_hours"),
+        ({"m": "rse05", "q": "pm"}, "remind_words"),
+        ({"m": "rse05", "q": "pm", "c": "zz"}, "remind_words"),
+    ],
+)
+def test_what_she_has_not_answered_is_asked_and_nothing_is_kept(
+    answers: dict[str, str], asked: str
+) -> None:
+    step = tapped("remind_set", **answers)
+    assert step.position.node == asked
+    assert [type(effect) for effect in step.effects] == [Show]
+
+
+def test_asked_for_the_municipality_she_goes_on_with_what_she_said_before() -> None:
+    step = tapped("remind_set", q="pm", c="a")
+    screen = shown(step)
+    assert screen is not None
+    assert dict(screen.choices[0].to.answers) == {"c": "a", "m": "rse27", "q": "pm"}
+
+
+def test_a_late_tap_keeps_no_reminder() -> None:
+    for node in ("remind_set", "remind_renew"):
+        assert tapped(node, fresh=False, **ALL) == tapped("home", fresh=False)
+
+
+def test_she_renews_the_reminder_that_she_sees() -> None:
+    step = tapped("remind_renew", m="rse05")
+    assert step.effects[0] == RenewReminder("rse05")
+    assert step.position == Position("bg", "remind_mine").with_answer("m", "rse05")
+
+
+def test_without_a_municipality_nothing_is_renewed() -> None:
+    step = tapped("remind_renew")
+    assert [type(effect) for effect in step.effects] == [Show]
+    assert step.position.node == "remind_mine"
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_the_reminder_itself_stops_them_at_any_age_and_shows_a_cover(fresh: bool) -> None:
+    reminder = engine.screen(CONTENT, Position("tr", "reminder"))
+    stop = next(b.to for b in reminder.choices if b.to.node == "remind_stop")
+    step = engine.step(CONTENT, Position("tr", "home"), Tapped(stop, fresh))
+    assert step.effects[0] == StopReminders()
+    screen = shown(step)
+    assert screen is not None
+    assert (screen.position, screen.cover) == (Position("tr", "remind_stopped"), True)
+    assert screen.picture == reminder.picture == CONTENT.topics["start"].picture
+
+
+def test_under_an_old_reminder_every_button_leads_to_a_cover() -> None:
+    for button in engine.screen(CONTENT, Position("bg", "reminder")).choices:
+        screen = shown(engine.step(CONTENT, COVER, Tapped(button.to, fresh=False)))
+        assert screen is not None
+        assert screen.cover
+    assert shown(tapped("cover_phones", fresh=False)) == shown(tapped("cover_phones"))
+
+
+def test_a_stop_carries_nothing_of_what_she_read() -> None:
+    here = Position("bg", "remind_mine").with_answer("m", "rse05")
+    buttons = engine.screen(CONTENT, here).choices
+    assert [b.to for b in buttons if b.to.node == "remind_stop"] == [Position("bg", "remind_stop")]
+    assert tapped("remind_stop", m="rse05", o="1").position == Position("bg", "remind_stopped")
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+@pytest.mark.parametrize("node", ["start", "gate_alone", "home", "order", "danger", "remind_mine"])
+def test_a_typed_stop_word_stops_them_from_anywhere(node: str, fresh: bool) -> None:
+    for word in ("стоп", "Stop!", "спри", "spri", "dur", "unsubscribe"):
+        step = engine.step(CONTENT, Position("en", node), Typed(word, fresh))
+        assert step.effects[0] == StopReminders(), word
+        assert step.position == Position("en", "remind_stopped")
+
+
+def test_in_a_case_a_stop_word_goes_to_the_desk() -> None:
+    step = engine.step(CONTENT, Position("bg", CASE), Typed("стоп"))
+    assert step.effects == (Relay("стоп"),)
+
+
+def test_the_cover_after_a_stop_opens_nothing_but_covers_to_what_is_typed() -> None:
+    for text in ("развод", "1", "2", "7", "заповед за защита"):
+        step = engine.step(CONTENT, Position("bg", "remind_stopped"), Typed(text))
+        screen = shown(step)
+        assert screen is not None
+        assert screen.cover, text
+
+
+@pytest.mark.parametrize("node", ["remind_hours", "remind_words", "remind_set"])
+def test_where_nothing_rings_she_is_told_so_beside_the_dates_and_nothing_is_kept(
+    node: str,
+) -> None:
+    web = load.in_chat(CONTENT, lasting=False, rings=False)
+    step = engine.step(web, COVER, Tapped(position_of(node, ALL)))
+    assert [type(effect) for effect in step.effects] == [Show]
+    screen = shown(step)
+    assert screen is not None
+    assert (screen.position.node, screen.fill) == ("remind_not_here", Fill.RECEPTIONS)
+    assert screen.position.answer("m") == "rse05"
+
+
+def test_what_to_be_reminded_of_can_be_typed() -> None:
+    for text in ("напомни ми", "napomni mi", "кога пак", "bana hatırlat", "remind me"):
+        step = engine.step(CONTENT, Position("bg", HOME), Typed(text))
+        screen = shown(step)
+        assert screen is not None
+        assert "remind" in [button.to.node for button in screen.choices], text
+
+
+def test_what_is_typed_on_any_cover_opens_nothing_behind_the_gate() -> None:
+    covers = [node for node in CONTENT.nodes.values() if node.kind is NodeKind.COVER]
+    assert any(node.topic != engine.GATE_TOPIC for node in covers)
+    for node in covers:
+        here = Position("bg", node.id)
+        assert engine.step(CONTENT, here, Typed("искам заповед от съда")).position == here
+        assert engine.step(CONTENT, here, Sent(MediaKind.PHOTO)).position == here

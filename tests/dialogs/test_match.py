@@ -75,6 +75,27 @@ def test_other_messages_do_not_hide(content: Content, text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
+    ["стоп", "СТОП!", "stop", "/stop", "спри", "spri.", "спрете", "спри съобщенията",
+     "spri saobshteniqta", "не ми пишете повече", "ne mi pi6ete pove4e", "dur", "durdur", "DURDUR!",
+     "mesajlari durdur", "artik yazma", "bana yazmayin", "unsubscribe"],
+)  # fmt: skip
+def test_a_stop_word_is_known_in_any_language_and_spelling(real: Content, text: str) -> None:
+    assert match.is_stop_word(real, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "!", "сто", "стол", "топ", "той не спира", "стоп линия за помощ", "не пише", "спирка",
+     "bana yaz", "bana yazın", "artık yaz", "mesajları durdurma", "subscribe", "resubscribe",
+     "more messages", "пиши повече", "дума", "dürüst", "yazdım", "не спирам да плача", "помощ",
+     "мусака"],
+)  # fmt: skip
+def test_other_messages_stop_nothing(real: Content, text: str) -> None:
+    assert not match.is_stop_word(real, text)
+
+
+@pytest.mark.parametrize(
+    "text",
     [
         "помощ",
         "pomo6t",
