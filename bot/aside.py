@@ -12,7 +12,15 @@ from bot.privacy.redact import EventLog
 from bot.storage.store import Store
 
 SET_ASIDE = frozenset(
-    {"update_dropped", "update_set_aside", "set_aside", "unknown_event", "unreadable"}
+    {
+        "update_dropped",
+        "update_set_aside",
+        "set_aside",
+        "unknown_event",
+        "unreadable",
+        "not_reminded",
+        "reminder_unknown",
+    }
 )
 """The codes. A stranger's call without a signature (`call_refused`) is none of them."""
 

@@ -9,6 +9,7 @@ import gc
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,7 @@ from bot.delivery import remove_old
 from bot.demo import Demo
 from bot.desk.telegram import NAME as DESK
 from bot.metrics import Metrics
+from bot.posters import Posters
 from bot.privacy.redact import EventLog
 from bot.settings import Settings
 from bot.stop import STOP
@@ -75,6 +77,8 @@ def web_app(phen: Phen, demo: Demo | None = None) -> Starlette:
             channel=phen.web,
             webhooks=phen.webhooks,
             links=phen.links,
+            posters=phen.posters if demo is None else _opened_here(phen),
+            broadcasts=phen.broadcasts,
             intake=phen.conversation,
             desk=phen.desk,
             accounts=phen.accounts,
@@ -92,6 +96,11 @@ def web_app(phen: Phen, demo: Demo | None = None) -> Starlette:
             demo_hint=demo.hint if demo else None,
         )
     )
+
+
+def _opened_here(phen: Phen) -> Posters:
+    """The demo's posters: their code opens on this computer alone."""
+    return replace(phen.posters, web=phen.settings.address)
 
 
 async def serve(
@@ -232,14 +241,17 @@ async def _channel(phen: Phen, channel: Channel) -> None:
     while True:
         try:
             await phen.store.take_over(channel.name)
+            await phen.store.take_over_mailings(channel.name)
             break
         except Exception as error:
             log.failed("tick_failed", error)
         await asyncio.sleep(AGAIN_SECONDS)
+    mailing = asyncio.create_task(phen.mailer.run(channel.name))
     try:
         with phen.delivery.serving(channel.name):
             await _receive(phen, channel.name, partial(channel.run, phen.conversation))
     finally:
+        mailing.cancel()  # it settles by itself what is under way: to cover what is open is urgent
         if not phen.store.together.holds(channel.name):
             await phen.conversation.give_up(channel.name, GIVE_UP_SECONDS)
 
@@ -320,6 +332,7 @@ async def _time(phen: Phen) -> None:
     clock = _new_clock()
     clock.every(TICK_SECONDS, phen.handover.tick, "waiting")
     clock.every(TICK_SECONDS, phen.bell.tick, "bell")
+    clock.every(TICK_SECONDS, phen.mailer.tick, "reminders")
     clock.every(TICK_SECONDS, pages, "lost pages")
     clock.every(3600, purge, "retention")
     clock.start()
@@ -346,5 +359,6 @@ async def _drain(phen: Phen, until: float) -> None:
         async with asyncio.timeout_at(until):
             await phen.conversation.cover_all()
             await phen.delivery.drain()
+            await phen.mailer.drain()
     except TimeoutError:
         log.alarm("drain_late")

@@ -62,6 +62,8 @@ EVENTS = frozenset(
         "unauthorised",
         "account_unknown",
         "webhook_elsewhere",
+        "not_reminded",
+        "reminder_unknown",
         "window_dropped",
         # sends by what became of them: counted, and not written
         "sent",
