@@ -1,4 +1,4 @@
-"""The receptions: calendar and list, their form, CSV in and out."""
+"""The receptions: calendar and list, and their form."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from babel.dates import format_date, format_skeleton
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from bot.neutral import topic_word
 from bot.texts import ZONE
+from bot.web.calendar_feed import FEED
 from bot.web.fields import Say, read_day
-from bot.web.login import Visitor, field, new_key, page, read_form, refusal
-from bot.web.reception_form import FIELDS, after_change, filled_in, topic_word, values_of
+from bot.web.login import Visitor, field, page, read_form, refusal
+from bot.web.reception_files import FIGURES, ReceptionFiles
+from bot.web.reception_form import FIELDS, filled_in, values_of
+from bot.web.reception_waits import ReceptionWaits
 from bot.web.staff_page import StaffPage
 from dialogs.model import SOURCE_LANGUAGE
-from scheduler.exchange import LONGEST, read_csv, write_csv
+from scheduler.exchange import LONGEST
 from scheduler.model import Reception, ReceptionState
 from scheduler.plan import clashes, month_grid
 
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
     from bot.web.app import WebParts
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-DONE = frozenset({"saved", "moved", "cancelled", "restored", "imported"})
+DONE = frozenset(
+    {"saved", "moved", "cancelled", "restored", "imported", "calendar", "called", "not_called"}
+)
 TOLD_FOR = timedelta(days=7)
 """For so long staff read that the line came back from a backup, and what is gone."""
 
@@ -38,8 +43,7 @@ def reception_pages(parts: WebParts) -> list[StaffPage]:
     one = "/staff/receptions/{reception_id}"
     return [
         StaffPage("GET", "/staff", pages.home),
-        StaffPage("GET", "/staff/receptions.csv", pages.download),
-        StaffPage("POST", "/staff/receptions/import", pages.upload),
+        *ReceptionFiles(parts, pages.refuse_file).pages(),
         StaffPage("GET", "/staff/receptions/new", pages.new),
         StaffPage("POST", "/staff/receptions/new", pages.save),
         StaffPage("GET", one, pages.edit),
@@ -56,12 +60,18 @@ class ReceptionPages:
         self._parts = parts
         self._store = parts.store
         self._say: Say = partial(parts.texts.say, SOURCE_LANGUAGE)
+        self._waits = ReceptionWaits(parts)
         self._places = {code: self._say(it.name) for code, it in parts.content.places.items()}
 
     # --- calendar and list ---------------------------------------------------------------
 
     async def home(self, request: Request, visitor: Visitor) -> Response:
         return await self._home(request, visitor)
+
+    async def refuse_file(
+        self, request: Request, visitor: Visitor, wrong: tuple[str, ...]
+    ) -> Response:
+        return await self._home(request, visitor, 422, wrong)
 
     async def _home(
         self, request: Request, visitor: Visitor, status: int = 200, wrong: tuple[str, ...] = ()
@@ -70,6 +80,7 @@ class ReceptionPages:
         today = self._parts.now().astimezone(ZONE).date()
         first = _month(request.query_params.get("month", "")) or today.replace(day=1)
         found = await self._store.receptions()
+        waits = await self._waits.of(found)
         return page(
             self._parts,
             "staff/month.html",
@@ -86,14 +97,22 @@ class ReceptionPages:
             done=self._done(request),
             restored=await self._store.restored_since(self._parts.now() - TOLD_FOR),
             wrong=wrong,
+            feed=f"{self._parts.public_url}{FEED}",
+            waits=waits,
+            late=[it for it in found if it.id in waits and waits[it.id].late],
+            bells=self._parts.bells is not None,
         )
 
     def _done(self, request: Request) -> str | None:
         query = request.query_params
         if query.get("done") not in DONE:
             return None
-        figures = {name: query.get(name, "0")[:6] for name in ("added", "changed")}
-        return self._say(f"staff.done.{query['done']}", **figures)
+        figures = {name: query.get(name, "0")[:6] for name in FIGURES}
+        said = self._say(f"staff.done.{query['done']}", **figures)
+        until = read_day(query.get("until", ""))
+        if until is not None:
+            said += " " + self._say("staff.done.until", date=f"{until:%d.%m.%Y}")
+        return said
 
     # --- the form ------------------------------------------------------------------------
 
@@ -130,9 +149,9 @@ class ReceptionPages:
     async def _questions(self, new: Reception) -> dict[str, str]:
         """What may be meant, and is asked once before it is saved."""
         questions = {}
-        word = topic_word(new.public_name, self._say("staff.topic_words"))
-        if word:
-            questions["public_name"] = self._say("staff.problem.topic_word", word=word)
+        for name in ("public_name", "place"):  # on posters; on locked phones
+            if word := topic_word(self._parts.texts, getattr(new, name)):
+                questions[name] = self._say("staff.problem.topic_word", word=word)
         others = clashes(new, await self._store.receptions(since=new.start))
         if others:
             name = self._places.get(others[0].municipality, others[0].municipality)
@@ -182,41 +201,6 @@ class ReceptionPages:
 
     async def _reception(self, request: Request) -> Reception | None:
         return await self._store.reception(request.path_params["reception_id"])
-
-    # --- files ---------------------------------------------------------------------------
-
-    async def download(self, request: Request, visitor: Visitor) -> Response:
-        """What is still to come: a file that holds only it can be uploaded again as it is."""
-        coming = await self._store.receptions(since=self._parts.now())
-        text = write_csv(coming, self._codes(), spreadsheet=True)
-        head = {"Content-Disposition": 'attachment; filename="priemni.csv"'}
-        return Response(text, media_type="text/csv", headers=head)
-
-    async def upload(self, request: Request, visitor: Visitor) -> Response:
-        """Take a file whole, or say line by line why not."""
-        upload = (await read_form(request)).get("file")
-        data = await upload.read() if isinstance(upload, UploadFile) else b""
-        if not data:
-            return await self._home(request, visitor, 422, (self._say("staff.csv.empty"),))
-        result = read_csv(data, self._codes(), self._parts.now(), new_key)
-        if result.problems:
-            wrong = tuple(self._problem(it.line, it.column, it.code, it.params)
-                          for it in result.problems)  # fmt: skip
-            return await self._home(request, visitor, 422, wrong)
-        new = [after_change(await self._store.reception(it.id), it) for it in result.receptions]
-        added, changed = await self._store.save_receptions(new)
-        await self._store.audit(visitor.me.id, "reception.imported")
-        return RedirectResponse(f"/staff?done=imported&added={added}&changed={changed}", 303)
-
-    def _problem(self, line: int, column: str, code: str, params: Mapping[str, Any]) -> str:
-        what = self._say(f"staff.csv.problem.{code}", **params)
-        where = [self._say("staff.csv.line", n=line)] if line else []
-        where += [f"„{column}“"] if column else []
-        return f"{', '.join(where)}: {what}" if where else what
-
-    def _codes(self) -> dict[str, tuple[str, str]]:
-        places = self._parts.content.places
-        return {code: (places[code].ekatte, name) for code, name in self._places.items()}
 
 
 # --- words and addresses -------------------------------------------------------------------

@@ -103,7 +103,7 @@ async def test_a_good_file_is_taken_and_can_be_taken_away_again(
     await _upload(page, [HEADER, ",rse05,Читалището,,2026-12-01,10:00,12:00,юрист,,planned"])
     await expect(page.locator(".notice")).to_contain_text("1 нови")
     async with page.expect_download() as download:
-        await page.get_by_role("link", name="Свали предстоящите приемни").click()
+        await page.get_by_role("link", name="Свали предстоящите като CSV").click()
     taken = (await (await download.value).path()).read_text("utf-8-sig")
     assert taken.startswith("id;municipality;")
     assert "Читалището" in taken

@@ -20,7 +20,8 @@ for (const hours of document.querySelectorAll("[data-hours]")) {
   show();
 }
 
-/* How things stand is asked for again while the page is open. */
+/* How things stand is asked for again while the page is open. Where the state is another, what can
+   be done is another, too: then the whole page begins anew. */
 const AGAIN_SECONDS = 20;
 
 async function again(box) {
@@ -28,10 +29,12 @@ async function again(box) {
     const answer = await fetch(box.dataset.again, { cache: "no-store", signal: AbortSignal.timeout?.(15000) });
     const fresh = answer.ok
       && new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(box.id);
-    if (fresh && fresh.innerHTML !== box.innerHTML) box.replaceChildren(...fresh.childNodes);
+    if (fresh && fresh.dataset.state !== box.dataset.state) location.replace(location.pathname);
+    else if (fresh && fresh.innerHTML !== box.innerHTML) box.replaceChildren(...fresh.childNodes);
   } catch { /* the next time */ }
 }
 
 for (const box of document.querySelectorAll("[data-again]")) {
-  setInterval(again, AGAIN_SECONDS * 1000, box);
+  box.classList.add("live");
+  setInterval(again, (box.dataset.seconds ?? AGAIN_SECONDS) * 1000, box);
 }

@@ -284,6 +284,8 @@ class World:
                 self.clock,
                 LentVoices(self.clock),
             ),
+            posters=cast(Any, None),
+            broadcasts=cast(Any, None),
             health=self._health,
             metrics=self._metrics,
             public_url=public_url,

@@ -22,6 +22,7 @@ from bot.desk.team import Team
 from bot.desk.telegram import DeskBot, DeskUpdate, What
 from bot.desk.web import desk_routes
 from bot.desk.words import neutral
+from bot.posters import Posters
 from bot.stop import StopSwitch
 from bot.storage.records import (
     Author,
@@ -45,7 +46,12 @@ from tests.standins.telegram import TelegramStandIn
 HOST = "https://desk.test"
 
 
-def site(centre: Centre, bells: Bells | None = None, stop: StopSwitch | None = None) -> Starlette:
+def site(
+    centre: Centre,
+    bells: Bells | None = None,
+    stop: StopSwitch | None = None,
+    posters: Posters | None = None,
+) -> Starlette:
     """The pages behind the login, over a real store."""
     content, texts = words()
     parts = WebParts(
@@ -60,6 +66,8 @@ def site(centre: Centre, bells: Bells | None = None, stop: StopSwitch | None = N
         store=centre.store,
         changes=centre.changes,
         links=cast(Any, None),
+        posters=posters or Posters(texts, {}, HOST),
+        broadcasts=centre.broadcasts,
         now=centre.clock,
         health=cast(Any, None),
         bells=bells,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.neutral import topic_word
 from bot.storage.records import Role
-from bot.web.reception_form import topic_word
 from scheduler.exchange import PROBLEM_CODES
 from scheduler.model import Reception, ReceptionState
 from tests.bot.desk import Centre, a_centre, words
@@ -109,16 +109,17 @@ async def test_a_day_may_be_written_as_people_write_it(centre: Centre, ivan: Bro
     assert kept.start == datetime(2026, 11, 26, 7, 30, tzinfo=UTC)
 
 
-async def test_a_name_that_tells_the_topic_is_asked_about_once(
-    centre: Centre, ivan: Browser
+@pytest.mark.parametrize("name", ["public_name", "place"])
+async def test_a_name_or_place_that_tells_the_topic_is_asked_about_once(
+    centre: Centre, ivan: Browser, name: str
 ) -> None:
-    telling = GOOD | {"public_name": "Помощ при насилие"}
+    telling = GOOD | {name: "Помощ при насилие"}
     await ivan.get(NEW)
     await ivan.submit(NEW, **telling)
     assert "„насилие“ издава темата" in ivan.text
     assert await centre.store.receptions() == []
     await ivan.submit(NEW, **telling)
-    assert (await centre.store.receptions())[0].public_name == "Помощ при насилие"
+    assert getattr((await centre.store.receptions())[0], name) == "Помощ при насилие"
 
 
 async def test_two_receptions_at_once_are_asked_about(centre: Centre, ivan: Browser) -> None:
@@ -243,8 +244,24 @@ async def test_an_unknown_reception_says_so(ivan: Browser) -> None:
 
 
 def test_words_that_tell_the_topic_are_found_in_any_form() -> None:
-    telling = words()[1].say("bg", "staff.topic_words")
-    for name in ("Срещу НАСИЛИЕТО", "Помощ за жертви", "домашен тормоз"):
-        assert topic_word(name, telling), name
-    for name in ("Консултации за семейството", "Ден на отворени врати", "Бойчиновци", ""):
-        assert topic_word(name, telling) is None, name
+    _, texts = words()
+    for name in (
+        "Срещу НАСИЛИЕТО", "Помощ за жертви", "домашен тормоз", "Център „Динамика“", "Dinamika",
+        "Полицията", "Убежище", "Закрила на детето", "Прокуратурата", "Женски център",
+        "антинасилие", "анти-насилие",
+        "Домашно нaсилиe", "наси́лие", "HACИЛИE", "Shеltеr", "Прuют Приют",
+    ):  # fmt: skip
+        assert topic_word(texts, name), name
+    for name in (
+        "Консултации за семейството", "Ден на отворени врати", "Бойчиновци", "Читалище „Зора“",
+        "Пазара", "Здравна служба", "Пощата", "Община Бяла", "Поликлиниката", "Митрополията",
+        "Младежкият дом", "Политехническата гимназия", "Жилищен блок „Роза“",
+        "Ruse, the market", "",
+    ):  # fmt: skip
+        assert topic_word(texts, name) is None, name
+
+
+def test_a_word_that_tells_the_topic_is_quoted_as_it_was_written() -> None:
+    _, texts = words()
+    assert topic_word(texts, "Център „Динaмикa“") == "Динaмикa"  # two of its letters are Latin
+    assert topic_word(texts, "Women, Shеlter") == "Shеlter"  # and one of these is not
