@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.aside import AsideKeeper
 from bot.bell import Bell
-from bot.channels.base import Channel, Webhook
+from bot.broadcasts import Broadcasting
+from bot.channels.base import Channel, Limits, Linked, Webhook
+from bot.channels.telegram import LIMITS as TELEGRAM_LIMITS
 from bot.channels.telegram import NAME as TELEGRAM
 from bot.channels.telegram import TelegramChannel, WebhookAt
 from bot.channels.telegram_profile import Profile
+from bot.channels.viber import LIMITS as VIBER_LIMITS
 from bot.channels.viber import ViberChannel
 from bot.channels.web import NAME as WEB
 from bot.channels.web import WebChannel, Word
@@ -30,6 +33,8 @@ from bot.fills import Fills
 from bot.handover import Handover
 from bot.links import Links
 from bot.live import Changes
+from bot.mailing import MAIL, Mailer
+from bot.posters import Posters
 from bot.privacy.vault import Vault
 from bot.settings import Settings, TelegramMode
 from bot.stop import StopSwitch
@@ -69,10 +74,13 @@ class Phen:
     viber: ViberChannel | None
     webhooks: dict[str, SharedWebhook]
     links: Links
+    posters: Posters
+    broadcasts: Broadcasting
     web: WebChannel
     windows: Windows
     conversation: Conversation
     delivery: Delivery
+    mailer: Mailer
     handover: Handover
     desk: Desk
     desk_bot: DeskBot | None
@@ -161,12 +169,14 @@ def _joined(
     channels: dict[str, Channel] = {channel.name: channel for channel in (web, *also)}
     links = Links(vault, settings.address, (PICTURES, AUDIO), now, store)
     hooks: list[Webhook] = []
+    linked: dict[str, Linked] = {}
     if settings.telegram_token is not None:
-        channels[TELEGRAM] = telegram = _telegram(settings, content, texts, store, now)
+        telegram = _telegram(settings, content, texts, store, now)
+        channels[TELEGRAM] = linked[TELEGRAM] = telegram
         hooks += [telegram.hook] if telegram.hook is not None else []
     viber = _viber(settings, content, texts, links, now)
     if viber is not None:
-        channels["viber"] = viber
+        channels["viber"] = linked["viber"] = viber
         hooks.append(viber)
 
     async def gone(who: Who) -> None:
@@ -202,6 +212,7 @@ def _joined(
         channels,
         windows,
         handover,
+        store,
         delivery,
         Fills(texts, store, now, Watch(store, texts, changes, now)),
         now,
@@ -220,6 +231,9 @@ def _joined(
     together.hear(PAGE, told)
     together.hear(OUTBOX, lambda _: delivery.woken())
     together.missed(delivery.woken)
+    mailer = Mailer(store, windows, channels, content, texts, now, gone, lambda: stop.on)
+    together.hear(MAIL, lambda _: mailer.woken())
+    together.missed(mailer.woken)
     desk_bot = _desk_bot(settings, now)
     bells = None if desk_bot is None else Bells(desk_bot, store, vault, texts, now)
     return Phen(
@@ -233,10 +247,13 @@ def _joined(
         viber=viber,
         webhooks={hook.name: SharedWebhook(hook, store, together) for hook in hooks},
         links=links,
+        posters=Posters(texts, linked, settings.public_url),
+        broadcasts=Broadcasting(store, content, texts, _ringing(channels), now, mailer.wake),
         web=web,
         windows=windows,
         conversation=conversation,
         delivery=delivery,
+        mailer=mailer,
         handover=handover,
         desk=desk,
         desk_bot=desk_bot,
@@ -249,6 +266,12 @@ def _joined(
         aside=AsideKeeper(store),
         now=now,
     )
+
+
+def _ringing(channels: Mapping[str, Channel]) -> dict[str, Limits]:
+    """What the channels that can ring can show; where there is none, what they could."""
+    limits = {name: each.limits for name, each in channels.items() if each.limits.rings}
+    return limits or {TELEGRAM: TELEGRAM_LIMITS, ViberChannel.name: VIBER_LIMITS}
 
 
 def _telegram(

@@ -17,6 +17,7 @@ from bot.channels.base import Webhook
 from bot.channels.web import WebChannel, WebIntake
 from bot.links import Links
 from bot.live import Changes
+from bot.web.calendar_feed import feed_routes
 from bot.web.chat import EXIT_SITE, chat_routes, failures
 from bot.web.demo import demo_routes
 from bot.web.health import health_routes
@@ -26,11 +27,13 @@ from bot.web.templating import HERE, PICTURES, KeptFiles
 from dialogs.model import SOURCE_LANGUAGE, Content
 
 if TYPE_CHECKING:
+    from bot.broadcasts import Broadcasting
     from bot.desk.accounts import Accounts
     from bot.desk.bells import Bells
     from bot.desk.service import Desk
     from bot.desk.team import Team
     from bot.metrics import Sample
+    from bot.posters import Posters
     from bot.stop import StopSwitch
     from bot.storage.store import Store
     from bot.texts import Texts
@@ -58,6 +61,8 @@ class WebParts:
     changes: Changes
     now: Callable[[], datetime]
     links: Links
+    posters: Posters
+    broadcasts: Broadcasting
     health: Callable[[], Awaitable[Mapping[str, bool]]]
     webhooks: Mapping[str, Webhook] = field(default_factory=dict)
     metrics: Callable[[], Awaitable[Sequence[Sample]]] | None = None
@@ -88,6 +93,7 @@ def create_app(parts: WebParts) -> Starlette:
             *staff_routes(parts),
             *login_routes(parts),
             *platform_routes(parts),
+            *feed_routes(parts),
             *health_routes(parts),
             *(demo_routes(parts) if parts.demo else ()),
         ],

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 from starlette.routing import BaseRoute
 
 from bot.web.answers import answer_pages
+from bot.web.broadcasts import broadcast_pages
 from bot.web.duty import duty_pages
+from bot.web.posters import poster_pages
 from bot.web.prepared import prepared_pages
+from bot.web.reception_waits import wait_pages
 from bot.web.receptions import reception_pages
 from bot.web.switchboard import switchboard_pages
 from bot.web.team import team_pages
@@ -21,6 +24,9 @@ def staff_routes(parts: WebParts) -> list[BaseRoute]:
     """Everything under `/staff`, and `/desk/answers`."""
     pages = [
         *reception_pages(parts),
+        *wait_pages(parts),
+        *broadcast_pages(parts),
+        *poster_pages(parts),
         *duty_pages(parts),
         *prepared_pages(parts),
         *switchboard_pages(parts),
