@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import machine, report
+from bench import broadcast, machine, report
 from bench.scenarios import CONTESTANTS, Bench, Effort, Found
 
-SCENARIOS = ("taps", "stored", "pages")
+SCENARIOS = ("taps", "stored", "pages", "broadcast")
 
 
 def main(
-    only: Annotated[str, typer.Option(help="taps, stored or pages; the table is printed")] = "",
+    only: Annotated[str, typer.Option(help=f"{', '.join(SCENARIOS)}; the table is printed")] = "",
     seconds: Annotated[float, typer.Option(help="for each measurement")] = 1.5,
     rounds: Annotated[int, typer.Option(help="of which the medians are taken")] = 3,
     who: Annotated[str, typer.Option(help="contestants whose name or module holds this")] = "",
@@ -43,6 +43,8 @@ def main(
                 bench.stored(effort, found)
             if only in ("", "pages"):
                 bench.pages(effort, found)
+            if only in ("", "broadcast"):
+                broadcast.measure(bench, effort, found)
     table = report.written(found, effort, time.monotonic() - began, machine.facts())
     if only or who:
         sys.stdout.write(table)

@@ -66,6 +66,17 @@ class Process:
             return int(told.partition(key)[2].split()[0]) / 1024
         return float("nan")
 
+    @property
+    def peak(self) -> float:
+        """The most memory that it has ever had, in megabytes; what it shares is counted whole."""
+        told = Path(f"/proc/{self.child.pid}/status").read_text("utf-8")
+        return int(told.partition("VmHWM:")[2].split()[0]) / 1024
+
+    def kill(self) -> None:
+        """`kill -9`; it is gone when this returns."""
+        self.child.kill()
+        self.child.wait()
+
 
 @contextmanager
 def started(*words: object, quiet: bool = False) -> Iterator[Process]:

@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from bench import broadcast_report
+from bench.figures import met, middle_and_late, quantile, table
 from bench.scenarios import (
     AIOGRAM,
     AT_ONCE,
@@ -53,8 +55,10 @@ def written(found: Found, effort: Effort, lasted: float, facts: Sequence[str]) -
         parts.append(_stored(found))
     if found.pages:
         parts.append(_pages(found))
-    if goals := list(_goals(found)):
-        parts.append(_table(("goal", "measured", ""), goals))
+    if found.broadcast:
+        parts.append(broadcast_report.tables(found.broadcast))
+    if goals := [*_goals(found), *broadcast_report.goals(found.broadcast)]:
+        parts.append(table(("goal", "measured", ""), goals))
     return "\n".join(f"\n{part}" for part in parts) + "\n"
 
 
@@ -97,7 +101,7 @@ def _taps(found: Found) -> str:
                 f"50 ms: {_limit(seen, CROWD)}; at once: {_limit(seen, AT_ONCE)}",
             )
         )
-    return "### Taps\n\n" + _table(("", *head), rows)
+    return "### Taps\n\n" + table(("", *head), rows)
 
 
 def _stored(found: Found) -> str:
@@ -124,7 +128,7 @@ def _stored(found: Found) -> str:
                 f"{_median(seen, lambda s: s['loaded']):.0f}",
             )
         )
-    return "### What is stored, and the way to a person and back\n\n" + _table(head, rows)
+    return "### What is stored, and the way to a person and back\n\n" + table(head, rows)
 
 
 def _pages(found: Found) -> str:
@@ -138,12 +142,7 @@ def _pages(found: Found) -> str:
         )
         for seen in found.pages.values()
     ]
-    return "### Content\n\n" + _table(head, rows)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "### Content\n\n" + table(head, rows)
 
 
 # --- the goals ---------------------------------------------------------------------------------
@@ -177,7 +176,7 @@ def _beside_others(found: Found, phen: Contestant) -> Iterator[tuple[str, str, s
             yield (
                 f"{phen.database}: {words}",
                 f"{min(ratios):.2f} times",
-                _met(min(ratios) >= least),
+                met(min(ratios) >= least),
             )
 
 
@@ -186,7 +185,7 @@ def _no_growth(found: Found, database: str) -> Iterator[tuple[str, str, str]]:
     least, most = kept[f"{database} 0"], kept[max(kept, key=lambda name: int(name.split()[1]))]
     taps = _ratio(most, least, lambda s: _per_second(s["taps"]))
     relay = max(
-        _ratio(most, least, lambda s, n=n, way=way: _quantile(s[f"talks {n}"][way], 0.5))
+        _ratio(most, least, lambda s, n=n, way=way: quantile(s[f"talks {n}"][way], 0.5))
         for n in WRITERS
         for way in ("to_desk", "from_desk")
     )
@@ -194,7 +193,7 @@ def _no_growth(found: Found, database: str) -> Iterator[tuple[str, str, str]]:
     yield (
         f"{database}: no growth with what is stored",
         told,
-        _met(taps >= STEADY and relay <= SLOWER),
+        met(taps >= STEADY and relay <= SLOWER),
     )
 
 
@@ -206,11 +205,7 @@ def _no_faults(found: Found) -> tuple[str, str, str]:
                 for what, times in part["faults"].items() if isinstance(part, dict) else ():
                     faults[f"{name}: {what}"] = max(times, faults.get(f"{name}: {what}", 0))
     told = "; ".join(f"{what} ({times})" for what, times in faults.items()) or "none"
-    return "every tap answered once, with the right screen; what was wrong", told, _met(not faults)
-
-
-def _met(is_met: bool) -> str:
-    return "met" if is_met else "**not met**"
+    return "every tap answered once, with the right screen; what was wrong", told, met(not faults)
 
 
 # --- arithmetic --------------------------------------------------------------------------------
@@ -254,18 +249,7 @@ def _spread(rounds: Sequence[Seen], value: Value) -> str:
 def _quantiles(rounds: Sequence[Seen], load: Load | str, key: str) -> str:
     """Median and 99th percentile in milliseconds, of all rounds together."""
     took = [second for seen in rounds for second in seen[str(load)][key]]
-    if not took:
-        return "–"
-    return f"{_number(_quantile(took, 0.5) * 1000)} · {_number(_quantile(took, 0.99) * 1000)}"
-
-
-def _quantile(values: Sequence[float], part: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * part))] if ordered else math.nan
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+    return middle_and_late(took)
 
 
 def _limit(rounds: Sequence[Seen], load: Load) -> str:

@@ -54,6 +54,7 @@ FEW, SOME, MANY = Load(SLOW, 1), Load(SLOW, 10), Load(SLOW, 100)
 LOADS = (AT_ONCE, FEW, SOME, MANY, CROWD)
 WRITERS = (1, 10)
 CONTACTS = (0, 10_000, 1_000_000)
+RECIPIENTS, KILLED = 100_000, 9_000
 NODES = (0, 10_000)
 
 
@@ -65,6 +66,9 @@ class Effort:
     rounds: int = 3
     contacts: tuple[int, ...] = CONTACTS
     nodes: tuple[int, ...] = NODES
+    recipients: int = RECIPIENTS
+    sending: float = 60.0  # seconds of the broadcast to them that are measured
+    killed: int = KILLED  # recipients of the one in which the process is killed
 
 
 @dataclass(slots=True)
@@ -74,13 +78,14 @@ class Found:
     taps: dict[str, list[Seen]] = field(default_factory=dict)
     stored: dict[str, list[Seen]] = field(default_factory=dict)
     pages: dict[str, list[Seen]] = field(default_factory=dict)
+    broadcast: dict[str, Seen] = field(default_factory=dict)
 
 
 class Bench:
     """The stand-in, the databases and a folder, for as long as the bench runs."""
 
     def __init__(self, standin: Platform, folder: Path, tell: Callable[[str], None]) -> None:
-        self._standin, self._folder, self._tell = standin, folder, tell
+        self.standin, self._folder, self.tell = standin, folder, tell
         self._started = 0
         self._rest = ExitStack()
         self._server: postgres.Server | None = None
@@ -103,8 +108,8 @@ class Bench:
         """Taps a second and how long a tap takes, beside the others."""
         for number in range(effort.rounds):
             for each in contestants:
-                self._tell(f"taps, round {number + 1}: {each.name}")
-                with self._running(each) as (process, token):
+                self.tell(f"taps, round {number + 1}: {each.name}")
+                with self.running(each) as (process, token):
                     seen: Seen = {"idle": process.megabytes}
                     for load in LOADS:
                         seen[str(load)] = self._tapped(each, token, load, effort.seconds)
@@ -114,7 +119,7 @@ class Bench:
     def _tapped(self, who: Contestant, token: str, load: Load, seconds: float) -> Seen:
         entry = ENTRY if who.module == "phen" else None
         told = {"women": load.women, "seconds": seconds, "delay": load.delay, "entry": entry}
-        return self._standin.ask("taps", token, **told)
+        return self.standin.ask("taps", token, **told)
 
     # --- what is stored ------------------------------------------------------------------------
 
@@ -123,22 +128,22 @@ class Bench:
         made = {}
         for phen in phens:
             for contacts in effort.contacts:
-                self._tell(f"stored: {contacts:,} contacts in {phen.database}")
-                made[phen, contacts] = self._database(phen.database, contacts)
-        if self._server is not None:
-            stored.durable(self._server)
+                self.tell(f"stored: {contacts:,} contacts in {phen.database}")
+                made[phen, contacts] = self.database(phen.database, contacts)
+        self.durable()
         for (phen, contacts), place in made.items():  # once: again, it would meet the same cases
-            self._tell(f"stored: {phen.database}, {contacts:,} contacts")
-            with self._running(phen, place) as (process, token):
+            self.tell(f"stored: {phen.database}, {contacts:,} contacts")
+            with self.running(phen, place) as (process, token):
                 seen = json.loads(process.line())
                 seen["taps"] = self._tapped(phen, token, AT_ONCE, effort.seconds)
                 for women in WRITERS:
                     told = {"women": women, "seconds": effort.seconds, "delay": 0.0}
-                    seen[f"talks {women}"] = self._standin.ask("talks", token, **told)
+                    seen[f"talks {women}"] = self.standin.ask("talks", token, **told)
                 seen["loaded"] = process.megabytes
             found.stored.setdefault(f"{phen.database} {contacts}", []).append(seen)
 
-    def _database(self, kind: str, contacts: int) -> tuple[Path, str]:
+    def database(self, kind: str, contacts: int) -> tuple[Path, str]:
+        """A new one with so many contacts stored: its folder, and its address."""
         folder = self._new_folder()
         if kind == SQLITE:
             return folder, stored.sqlite(folder, contacts)
@@ -146,13 +151,18 @@ class Bench:
             self._server = self._rest.enter_context(postgres.server())
         return folder, stored.postgresql(self._server, folder, contacts)
 
+    def durable(self) -> None:
+        """From now on the PostgreSQL keeps what it is given, as a real one does."""
+        if self._server is not None:
+            stored.durable(self._server)
+
     # --- content -------------------------------------------------------------------------------
 
     def pages(self, effort: Effort, found: Found) -> None:
         """Content of many nodes, beside the present one."""
         for number in range(effort.rounds):
             for nodes in effort.nodes:
-                self._tell(f"content, round {number + 1}: {nodes or 'the present'} nodes")
+                self.tell(f"content, round {number + 1}: {nodes or 'the present'} nodes")
                 with machine.started("bench.pages", nodes) as process:
                     seen = json.loads(process.line())
                 found.pages.setdefault(str(nodes), []).append(seen)
@@ -160,20 +170,24 @@ class Bench:
     # --- a contestant --------------------------------------------------------------------------
 
     @contextmanager
-    def _running(
-        self, who: Contestant, place: tuple[Path, str] | None = None
+    def running(
+        self, who: Contestant, place: tuple[Path, str] | None = None, token: str = ""
     ) -> Iterator[tuple[Process, str]]:
-        """It runs, and asks for updates."""
+        """It runs, and asks for updates: under a new token, or this one."""
         if place is None:
-            place = self._database(who.database, 0) if who.database else (self._new_folder(), "")
+            place = self.database(who.database, 0) if who.database else (self._new_folder(), "")
         folder, database = place
-        self._started += 1
-        token = f"{self._started}:bench"
+        token = token or self.new_token()
         screens = self._folder / "tree.json"
-        words = (who.module, self._standin.url, token, screens, folder, database)
+        words = (who.module, self.standin.url, token, screens, folder, database)
         with machine.started("bench.contestants", *words) as process:
-            self._standin.ask("polled", token, pid=process.child.pid)
+            self.standin.ask("polled", token, pid=process.child.pid)
             yield process, token
+
+    def new_token(self) -> str:
+        """A bot that the stand-in does not know yet."""
+        self._started += 1
+        return f"{self._started}:bench"
 
     def _new_folder(self) -> Path:
         folder = self._folder / str(len(list(self._folder.iterdir())))

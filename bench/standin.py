@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from bench import tree
+from bench.recipients import Recipients, TooMany
 from bench.tree import Tree
 
 WARM_SECONDS = 0.5
@@ -63,6 +64,7 @@ class Woman:
     handed_at: float = 0.0
     said: int = 0  # to the desk, and which of it was answered
     answered: int = 0
+    thinks: asyncio.TimerHandle | None = None  # until she writes again
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -84,6 +86,9 @@ class Bot:
         self.tree, self._chats = screens, chats
         self.exits = {name: screens.exits(name) for name in screens.screens}
         self.delay = 0.0
+        self.resting = 0.0  # the delay while nothing is measured
+        self.ahead = 0.0  # seconds by which its clock is before the machine's
+        self.recipients: Recipients | None = None
         self.entry: str | None = None
         self.women: dict[int, Woman] = {}
         self.polled = asyncio.Event()
@@ -93,15 +98,18 @@ class Bot:
         self._unanswered: dict[str, Woman] = {}
         self._count: Count | None = None
         self._goes_on = self._talks = False
+        self._pause = 0.0
         self.pid = 0
         self.faults: dict[str, int] = {}
 
     # --- what the bot calls
 
     async def call(self, method: str, fields: dict[str, str]) -> bytes:
-        """Act on one call, and answer it after the delay."""
+        """Act on one call, and answer it after the delay. Raises `TooMany`."""
         if method == "getupdates":
             return await self._updates(fields)
+        if self.recipients is not None and "chat_id" in fields:
+            self.recipients.allow(method, int(fields["chat_id"]), time.monotonic())
         answer, then = self._act(method, fields)
         if self.delay:
             await asyncio.sleep(self.delay)
@@ -174,6 +182,8 @@ class Bot:
         return told, woman
 
     def _sent(self, method: str, fields: dict[str, str]) -> tuple[bytes, Woman | None]:
+        if self.recipients is not None and int(fields["chat_id"]) in self.recipients:
+            return self._notified(int(fields["chat_id"]), self.recipients), None
         woman = self.women[int(fields["chat_id"])]
         picture = method == "sendphoto"
         text = fields.get("caption", "") if picture else fields["text"]
@@ -192,6 +202,10 @@ class Bot:
         elif woman.expects is None:
             self._tap(woman, self.entry, self.tree.home)
         return told, None
+
+    def _notified(self, chat: int, recipients: Recipients) -> bytes:
+        recipient = Woman(chat)
+        return self._told(recipient, recipients.take(chat), f'{_PHOTO}"caption":""', edited=False)
 
     def _stands(self, woman: Woman, text: str, markup: str, *, picture: bool) -> None:
         said = json.dumps(text, ensure_ascii=False)
@@ -235,11 +249,20 @@ class Bot:
         self._push(
             woman,
             f'"message":{{"message_id":{woman.last},"from":{_user(woman)},'
-            f'"chat":{_chat(woman)},"date":{int(time.time())},'
+            f'"chat":{_chat(woman)},"date":{self._now()},'
             f'{command if text.startswith("/") else ""}"text":{said}}}',
         )
 
+    def _says_after(self, woman: Woman, pause: float) -> None:
+        if woman.thinks is not None:
+            woman.thinks.cancel()
+        pause *= random.uniform(0.5, 1.5)
+        loop = asyncio.get_running_loop()
+        woman.thinks = loop.call_later(pause, self._says_on, woman)
+
     def _says_on(self, woman: Woman) -> None:
+        if not self._goes_on or woman.said != woman.answered:
+            return
         woman.said += 1
         self._says(woman, f"{WORDS} {woman.said}")
 
@@ -255,7 +278,9 @@ class Bot:
             self._count.to_desk.append(float(seen) - woman.tapped_at)
             self._count.from_desk.append(time.monotonic() - float(seen))
         woman.arrived.set()
-        if self._goes_on:
+        if self._pause:
+            self._says_after(woman, self._pause)
+        else:
             self._says_on(woman)
 
     def _push(self, woman: Woman, content: str) -> None:
@@ -267,13 +292,16 @@ class Bot:
     # --- how it looks on the wire
 
     def _message(self, woman: Woman, number: int, body: str, *, edited: bool) -> str:
-        now = int(time.time())
+        now = self._now()
         when = f'"date":{now},"edit_date":{now}' if edited else f'"date":{now}'
         return f'{{"message_id":{number},"from":{_BOT},"chat":{_chat(woman)},{when},{body}}}'
 
     def _told(self, woman: Woman, number: int, body: str, *, edited: bool) -> bytes:
         message = self._message(woman, number, body, edited=edited)
         return f'{{"ok":true,"result":{message}}}'.encode()
+
+    def _now(self) -> int:
+        return int(time.time() + self.ahead)
 
     def _fault(self, what: str) -> None:
         self.faults[what] = self.faults.get(what, 0) + 1
@@ -282,16 +310,17 @@ class Bot:
 
     async def taps(self, women: int, seconds: float, delay: float, entry: str | None) -> Told:
         """Let so many women tap, each again as soon as her screen stands there."""
-        self.delay, self.entry = 0.0, entry
+        self.delay, self.entry = self.resting, entry
         await self._arrive(women)
         self.delay, self._goes_on = delay, True
         for woman in self._first(women):
             self._tap_on(woman)
         return await self._measure(seconds)
 
-    async def talks(self, women: int, seconds: float, delay: float) -> Told:
-        """Let so many women write to a person, each again as soon as she is answered."""
-        self.delay, self._talks = 0.0, True
+    async def talks(self, women: int, seconds: float, delay: float, pause: float = 0.0) -> Told:
+        """Let so many women write to a person, each again when she is answered and some time,
+        of `pause` seconds in the mean, has passed."""
+        self.delay, self._talks, self._pause = self.resting, True, pause
         await self._arrive(women)
         for woman in self._first(women):
             if not woman.said:
@@ -300,7 +329,7 @@ class Bot:
                 await asyncio.wait_for(woman.arrived.wait(), PATIENCE)
         self.delay, self._goes_on = delay, True
         for woman in self._first(women):
-            self._says_on(woman)
+            self._says_after(woman, pause)
         return await self._measure(seconds)
 
     def _first(self, women: int) -> list[Woman]:
@@ -318,13 +347,16 @@ class Bot:
         await asyncio.sleep(WARM_SECONDS)
         began, busy, used = time.monotonic(), time.process_time(), _processor(self.pid)
         self._count = count = Count()
+        before = self.recipients.told() if self.recipients is not None else {}
         await asyncio.sleep(seconds)
         self._count = None
+        after = self.recipients.told() if self.recipients is not None else {}
         lasted, busy = time.monotonic() - began, time.process_time() - busy
         used = _processor(self.pid) - used
-        self._goes_on, self.delay = False, 0.0
+        self._goes_on, self.delay = False, self.resting
         await self._run_dry()
         told = {"seconds": lasted, "standin": busy / lasted, "bot": used / lasted}
+        told |= {name: after[name] - before[name] for name in after}
         return {**told, "faults": self.faults, **asdict(count)}
 
     async def _run_dry(self) -> None:
@@ -375,7 +407,11 @@ class Server:
         """`/bot<token>/<method>` for the contestants, `/control/<what>` for the bench."""
         _, first, last = request.path.split("/")
         if first.startswith("bot"):
-            answer = await self._bot(first[3:]).call(last.lower(), await _fields(request))
+            fields = await _fields(request)
+            try:
+                answer = await self._bot(first[3:]).call(last.lower(), fields)
+            except TooMany as refusal:
+                return _refused(refusal)
         else:
             told = json.loads(await request.read())
             answer = json.dumps(await self._control(self._bot(told.pop("token")), last, told))
@@ -395,8 +431,28 @@ class Server:
                 return {}
             case "taps":
                 return await bot.taps(**told)
+            case "broadcast":
+                bot.ahead, bot.resting = told["ahead"], told["delay"]
+                bot.recipients = Recipients(told["recipients"], told["cap"])
+                return {}
+            case "until" if bot.recipients is not None:
+                await bot.recipients.until(**told)
+                return bot.recipients.told()
+            case "next" if bot.recipients is not None:
+                async with asyncio.timeout(PATIENCE):
+                    return {"at": await bot.recipients.next()}
             case _:
                 return await bot.talks(**told)
+
+
+def _refused(refusal: TooMany) -> web.Response:
+    told = {
+        "ok": False,
+        "error_code": 429,
+        "description": f"Too Many Requests: retry after {refusal.seconds}",
+        "parameters": {"retry_after": refusal.seconds},
+    }
+    return web.json_response(told, status=429)
 
 
 async def _fields(request: web.BaseRequest) -> dict[str, str]:

@@ -6,17 +6,33 @@ Names and indexes count up, which fills a tree quickly and leaves it as deep as 
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
+from bench.recipients import FIRST
+from bot.channels.telegram import NAME
 from bot.privacy.vault import Vault
 from bot.settings import Settings
+from bot.storage.engine import connect
 from bot.storage.migrate import migrate
+from bot.storage.part import new_id
+from bot.storage.reminding import bound
+from bot.storage.tables import subscriptions
+from dialogs.model import SOURCE_LANGUAGE
 from tests import postgres
 
 ADDRESS, INDEX, KEY, HANDLE = 39, 32, 61, 34
 """Bytes of a sealed Telegram id, its index, a wrapped key, a sealed message number."""
+
+TOGETHER = 5_000
+"""Rows of one statement."""
+_MUNICIPALITIES = ("rse03", "rse04", "rse05", "rse08", "rse13", "rse27", "rse33", "rse37")
+_WORDS = "remind_words.go.a"
 
 _CASES = """
 INSERT INTO cases (id, alias, state, channel, language, address_index, address, wrapped_key,
@@ -77,9 +93,45 @@ def postgresql(server: postgres.Server, folder: Path, contacts: int) -> str:
     return url
 
 
+def subscribed(folder: Path, url: str, many: int, now: datetime) -> None:
+    """Let so many women wait for a reception that is not planned yet, on the database there.
+
+    Their addresses are sealed as the program seals them: it opens each.
+    """
+    settings = Settings(data_dir=folder, database_url=url)
+    rows = _waiting(Vault.open(settings.key_file), many, now)
+    asyncio.run(_insert(settings.database, rows))
+    if url:
+        postgres.sql(url, "ANALYZE")
+
+
+async def _insert(database: str, rows: Iterator[dict[str, Any]]) -> None:
+    engine = connect(database)
+    async with engine.begin() as connection:
+        while some := list(islice(rows, TOGETHER)):
+            await connection.execute(subscriptions.insert(), some)
+    await engine.dispose()
+
+
+def _waiting(vault: Vault, many: int, now: datetime) -> Iterator[dict[str, Any]]:
+    looked_at = {"next_at": now + timedelta(days=1), "news": False}  # by the clock, not before
+    alike = {**bound(None, now), **looked_at, "channel": NAME, "language": SOURCE_LANGUAGE}
+    for number in range(many):
+        row, address = new_id(), str(FIRST + number)
+        yield alike | {
+            "id": row,
+            "address_index": vault.blind_index(NAME, address),
+            "address": vault.seal("address", "subscriptions", "address", row, address.encode()),
+            "municipality": _MUNICIPALITIES[number % len(_MUNICIPALITIES)],
+            "hours": "day",
+            "words": _WORDS,
+        }
+
+
 def durable(server: postgres.Server) -> None:
-    """What the tests switch off on their server: each commit waits for the disk again."""
-    for name in ("fsync", "full_page_writes"):
+    """What the tests switch off on their server: each commit waits for the disk again, and what
+    was deleted is cleaned up."""
+    for name in ("fsync", "full_page_writes", "autovacuum"):
         server.administer(f"ALTER SYSTEM SET {name} = on")
     server.administer("SELECT pg_reload_conf()")
 

@@ -1,7 +1,7 @@
 """Phen itself: the whole program as `phen run` joins it, with a consultant who answers at once.
 
 Two things differ from the real one. Its own pace, which keeps it below what Telegram takes of
-one bot (28 calls a second), is lifted: what is measured is the program, not its patience. And a
+one bot (30 calls a second), is lifted: what is measured is the program, not its patience. And a
 consultant sits in the same process, to be as quick as the program is.
 """
 
@@ -10,11 +10,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 
 from bench.contestants import Told
-from bot.app import Phen, join
-from bot.channels import chats
+from bot import app
+from bot.app import Phen
 from bot.channels.pace import Rates
 from bot.desk.service import Desk
 from bot.privacy.vault import Vault
@@ -24,6 +27,7 @@ from bot.storage.migrate import migrate
 from bot.storage.records import Author, CaseState, Role, StaffMember
 
 LIMITLESS = 1e9
+LIFTED = Rates(LIMITLESS, LIMITLESS, LIMITLESS, LIMITLESS)
 TICKS = 5
 
 
@@ -33,8 +37,7 @@ def run(told: Told) -> None:
 
 
 def settled(told: Told) -> Settings:
-    """Its settings, on a database that is ready, and with its pace lifted."""
-    chats.RATES = Rates(LIMITLESS, LIMITLESS, LIMITLESS, LIMITLESS)
+    """Its settings, on a database that is ready."""
     settings = Settings(
         data_dir=told.folder,
         database_url=told.database,
@@ -48,14 +51,28 @@ def settled(told: Told) -> Settings:
     return settings
 
 
+@asynccontextmanager
+async def joined(
+    settings: Settings, rates: Rates, now: Callable[[], datetime] = app.utc_now
+) -> AsyncIterator[Phen]:
+    """The program's parts; its channel has these rates, which is a parameter of the adapter's."""
+    made = app.TelegramChannel
+    app.TelegramChannel = partial(made, rates=rates)
+    try:
+        async with app.join(settings, now=now) as phen:
+            yield phen
+    finally:
+        app.TelegramChannel = made
+
+
 async def serving(settings: Settings) -> None:
     """The program, and its consultant."""
     began = time.monotonic()
     listening = asyncio.Event()
-    async with join(settings) as phen:
-        me = await _consultant(phen)
+    async with joined(settings, LIFTED) as phen:
+        me = await consultant(phen)
         tasks = [
-            asyncio.create_task(_answer(phen, me)),
+            asyncio.create_task(answer(phen, me)),
             asyncio.create_task(_tell(phen, began, listening)),
         ]
         try:
@@ -65,7 +82,8 @@ async def serving(settings: Settings) -> None:
                 task.cancel()
 
 
-async def _consultant(phen: Phen) -> StaffMember:
+async def consultant(phen: Phen) -> StaffMember:
+    """Who sits at the desk; after a restart the same."""
     known = [each for each in await phen.store.all_staff() if each.login == "maria"]
     if known:
         return known[0]
@@ -88,7 +106,7 @@ async def _tell(phen: Phen, began: float, listening: asyncio.Event) -> None:
     print(json.dumps({"start": start, "tick": tick}), flush=True)
 
 
-async def _answer(phen: Phen, me: StaffMember) -> None:
+async def answer(phen: Phen, me: StaffMember) -> None:
     """Take every case that waits, and answer every word, saying when it was seen."""
     read: dict[str, datetime] = {}
     answered: dict[str, int] = {}

@@ -2,50 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
-
-import aiohttp
-import pytest
 
 from bench import pages, report, standin, thirty
 from bench.contestants import Told, ordered, phen
 from bench.scenarios import AIOGRAM, CROWD, ENTRY, LOADS, PHENS, PTB, Effort, Found
-from bot.channels import chats
+from tests.bench.running import TOKEN, running, standing_in
 
 SMALL = Effort(0.2, 1)
-TOKEN = "1:one"
-Ask = Callable[..., Awaitable[dict[str, Any]]]
-
-
-@contextlib.asynccontextmanager
-async def standing_in() -> AsyncIterator[tuple[str, Ask]]:
-    """The stand-in's address, and what sets it to work."""
-    server, port = await standin.listening(thirty.build())
-    api = f"http://127.0.0.1:{port}"
-    async with server, aiohttp.ClientSession() as session:
-
-        async def ask(what: str, **told: Any) -> dict[str, Any]:
-            told = {"token": TOKEN, **told}
-            async with session.post(f"{api}/control/{what}", json=told) as seen:
-                return dict(await seen.json())
-
-        yield api, ask
-
-
-@contextlib.asynccontextmanager
-async def running(bot: Coroutine[Any, Any, None], ask: Ask) -> AsyncIterator[None]:
-    task = asyncio.create_task(bot)
-    try:
-        await ask("polled", pid=os.getpid())
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_each_woman_taps_again_as_soon_as_her_screen_is_there() -> None:
@@ -58,9 +23,8 @@ async def test_each_woman_taps_again_as_soon_as_her_screen_is_there() -> None:
 
 
 async def test_phen_shows_every_screen_and_brings_every_word_to_the_desk_and_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(chats, "RATES", chats.RATES)  # lifted only until the end of the test
     async with standing_in() as (api, ask):
         settings = phen.settled(Told(api, TOKEN, thirty.build(), tmp_path))
         async with running(phen.serving(settings), ask):
