@@ -274,7 +274,14 @@ async def test_the_transcript_of_the_readme_plays(channel: str, tmp_path: Path) 
 
 # --- names -------------------------------------------------------------------------------------
 
-_GROUPS = {"phen duty", "phen receptions", "phen staff", "phen verify", "phen viber"}
+_GROUPS = {
+    "phen broadcast",
+    "phen duty",
+    "phen receptions",
+    "phen staff",
+    "phen verify",
+    "phen viber",
+}
 """Commands that only hold others."""
 
 

@@ -20,6 +20,7 @@ LETTERS = {
     "dialogs/match.py": None,  # tables of letters
     "scheduler/exchange.py": re.compile("[Ѐӿ]|г|Бяла|община|гр|град|с|село"),  # of a CSV
     "bot/web/fields.py": re.compile("г"),  # of a date
+    "bot/neutral.py": re.compile("аАеЕоОрРсСхХуУкКмМтТнНвВ"),  # that look like Latin ones
 }
 """Where letters are data, not sentences: the words allowed (None: any)."""
 READ_ALOUD = {"alt", "title", "placeholder", "aria-label", "aria-description", "value", "content"}
