@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import (
@@ -46,6 +48,8 @@ APPROVAL = timedelta(minutes=30)
 """How long a proposal can be approved; then it has to be proposed again."""
 LIFE = timedelta(days=3)
 """What a broadcast could not bring to somebody within so long is held."""
+SHORT = 0.02
+"""Seconds for which a part may keep other writers waiting without leaving them room after it."""
 _MOMENT = mailings.c.due_at.type
 _COUNTS = ("recipients", "delivered", "gone", "held", "unknown", "failed")
 _OPEN = (BroadcastState.DRAFT, BroadcastState.PROPOSED)
@@ -175,9 +179,12 @@ class Broadcasts(Mailings):
         Part by part, so that what women write meanwhile does not wait. Until the last part is in,
         the figures are of those that are. To be called at each tick, by any process.
         """
-        enqueued = 0
+        enqueued, began = 0, monotonic()
         while (more := await self._enqueue_part()) is not None:
             enqueued += more
+            if (lasted := monotonic() - began) > SHORT:
+                await asyncio.sleep(lasted)  # whoever waits to write is let in for as long
+            began = monotonic()
         return enqueued
 
     async def _enqueue_part(self) -> int | None:

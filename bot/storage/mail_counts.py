@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.storage.mail_records import BroadcastState
 from bot.storage.tables import broadcasts, mailings, subscriptions
 
-PARTS = 16
+PARTS = 32
 """An audience is put into the mailings in so many parts; all the rows of a woman are of one."""
 DELIVERED, UNKNOWN, GONE, FAILED, HELD = "delivered", "unknown", "gone", "failed", "held"
 
