@@ -352,7 +352,6 @@ class Broadcasting:
             raise
         except NotProposed:
             raise await self._why_not(broadcast_id, seen) from None
-        await self._store.audit(by, "broadcast.approved")
         self._wake()
         return begun
 

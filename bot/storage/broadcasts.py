@@ -40,7 +40,7 @@ from bot.storage.mail_records import (
 )
 from bot.storage.mailings import Mailings
 from bot.storage.part import new_id
-from bot.storage.tables import broadcasts, mailings, subscriptions
+from bot.storage.tables import audit, broadcasts, mailings, subscriptions
 from scheduler import plan
 from scheduler.model import SAFE_HOURS
 
@@ -148,7 +148,8 @@ class Broadcasts(Mailings):
     async def approve(self, broadcast_id: str, by: str, seen: str) -> Broadcast:
         """A second person has read what `seen` is the digest of: it begins.
 
-        Everything of it stands in the mailings when this returns; where it does not return, the
+        Who did it stands in the audit before anything goes out. Everything of it stands in the
+        mailings when this returns; where it does not return, the
         next tick goes on. Raises `OwnBroadcast`, and `NotProposed` where it is another than was
         proposed, or was proposed too long ago.
         """
@@ -167,6 +168,8 @@ class Broadcasts(Mailings):
             begun = {"state": BroadcastState.RUNNING, "approved_by": by, "started_at": now}
             change = broadcasts.update().where(broadcasts.c.id == broadcast_id)
             await connection.execute(change.values(**begun, until=now + LIFE))
+            who = {"at": now, "staff_id": by, "action": "broadcast.approved"}
+            await connection.execute(audit.insert().values(**who))
         await self.enqueue_rest()
         approved = await self.broadcast(broadcast_id)
         if approved is None:

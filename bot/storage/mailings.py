@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.privacy.redact import EventLog
 from bot.privacy.vault import Tampered
 from bot.storage.mail_counts import (
     DELIVERED,
@@ -116,10 +117,13 @@ class Mailings(Subscriptions):
             if (await connection.execute(query)).first() is None:
                 return 0
         async with self._database.write() as connection:
-            ids = (await connection.execute(select(mailings.c.id).where(which))).scalars().all()
-            unknown = {each: MailingOutcome(MailingEnd.UNKNOWN) for each in ids}
+            rows = (await connection.execute(select(mailings).where(which))).all()
+            unknown = {row.id: MailingOutcome(MailingEnd.UNKNOWN) for row in rows}
             await self._settle_mailings(connection, unknown, self._now())
-        return len(ids)
+        for row in rows:
+            if row.broadcast_id is None:  # of a broadcast its report says so
+                EventLog(row.channel).failed("reminder_unknown")
+        return len(rows)
 
     async def expire_mailings(self) -> int:
         """What did not go out while her phone may ring waits for the next time; returns how many.

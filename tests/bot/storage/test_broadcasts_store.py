@@ -85,7 +85,10 @@ async def test_who_wrote_it_cannot_approve_it(store: Store) -> None:
     one, seen = await proposed(store)
     with pytest.raises(OwnBroadcast):
         await store.approve(one, "eva", seen)
+    assert await store.audits(9) == []
     assert (await store.approve(one, "ana", seen)).approved_by == "ana"
+    (entry,) = await store.audits(9)
+    assert (entry.staff_id, entry.action) == ("ana", "broadcast.approved")
 
 
 async def test_only_who_wrote_it_last_proposes_it(store: Store) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
+from bot.privacy.redact import EventLog
 from bot.privacy.vault import Vault
 from bot.storage.mail_records import Audience, Broadcast, MailingEnd, MailingOutcome
 from bot.storage.mailings import _may_go
@@ -158,7 +159,9 @@ async def test_what_a_dead_process_was_sending_may_have_arrived(
     (mailing,) = await take(store)
     assert await store.recover_mailings([WORKER]) == 0
     again = await Store.open(url, vault, clock)
+    told = EventLog.counted["telegram", "reminder_unknown"]
     assert await again.recover_mailings() == 1
+    assert EventLog.counted["telegram", "reminder_unknown"] == told + 1  # a person hears of it
     assert await again.recover_mailings() == 0
     assert await tick(again) == 0
     assert (await again.counts())["mailings"] == 0
