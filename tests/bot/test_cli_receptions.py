@@ -12,7 +12,8 @@ import pytest
 from icalendar import Calendar
 
 from bot.cli_receptions import PROBLEMS, told
-from scheduler.ical import PROBLEM_CODES
+from bot.texts import ZONE
+from scheduler.ical import HORIZON, PROBLEM_CODES
 from scheduler.ical_lines import Problem
 from scheduler.reception_ical import OWN_CODES
 from tests.bot.test_cli import Keyboard, QuickKeyboard, SlowKeyboard
@@ -164,11 +165,13 @@ def test_one_that_does_not_count_is_believed_each_time(centre: Keyboard, tmp_pat
 
 def test_it_says_until_when_it_took_what_repeats(centre: Keyboard, tmp_path: Path) -> None:
     event, *_ = events("c")
-    tomorrow = datetime.now(UTC) + timedelta(days=1)
-    weekly = event.replace("20311206", f"{tomorrow:%Y%m%d}") + "RRULE:FREQ=MONTHLY"
-    said = imported(centre, tmp_path / "plan.ics", calendar(weekly))
-    until = datetime.now(UTC) + timedelta(weeks=26)
-    assert f"What repeats is taken until {until:%Y-%m-%d}; then import again.\n" in said
+    before = datetime.now(UTC)
+    tomorrow = before + timedelta(days=1)
+    monthly = event.replace("20311206", f"{tomorrow:%Y%m%d}") + "RRULE:FREQ=MONTHLY"
+    said = imported(centre, tmp_path / "plan.ics", calendar(monthly))
+    days = {f"{(at + HORIZON).astimezone(ZONE):%Y-%m-%d}" for at in (before, datetime.now(UTC))}
+    told = {f"What repeats is taken until {day}; then import again." for day in days}
+    assert told & set(said.splitlines())
 
 
 def test_a_calendar_that_goes_out_comes_back_unchanged_under_any_name(
