@@ -11,7 +11,7 @@ from pathlib import Path
 from bot.aside import AsideKeeper
 from bot.bell import Bell
 from bot.broadcasts import Broadcasting
-from bot.channels.base import Channel, Limits, Linked, Webhook
+from bot.channels.base import Channel, Limits, Linked, Webhook, Who
 from bot.channels.telegram import LIMITS as TELEGRAM_LIMITS
 from bot.channels.telegram import NAME as TELEGRAM
 from bot.channels.telegram import TelegramChannel, WebhookAt
@@ -31,18 +31,21 @@ from bot.desk.telegram import NAME as DESK
 from bot.desk.telegram import DeskBot
 from bot.fills import Fills
 from bot.handover import Handover
+from bot.inbound import Inbound
 from bot.links import Links
 from bot.live import Changes
 from bot.mailing import MAIL, Mailer
 from bot.posters import Posters
 from bot.privacy.vault import Vault
+from bot.screens import Screens
 from bot.settings import Settings, TelegramMode
 from bot.stop import StopSwitch
 from bot.storage.store import Store
+from bot.tasks import Tasks
 from bot.texts import Texts, open_content
 from bot.watch import Watch
 from bot.webhooks import SharedWebhook
-from bot.windows import Timing, Who, Windows
+from bot.windows import Timing, Windows
 from dialogs.model import SOURCE_LANGUAGE, Content, Language
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -78,6 +81,7 @@ class Phen:
     broadcasts: Broadcasting
     web: WebChannel
     windows: Windows
+    screens: Screens
     conversation: Conversation
     delivery: Delivery
     mailer: Mailer
@@ -185,14 +189,14 @@ def _joined(
     windows = Windows(
         channels,
         timing,
-        on_idle=lambda who: conversation.idle(who),
+        on_idle=lambda who: screens.idle(who),
         on_gone=gone,
         kept=lambda who: handover.kept_handles(who),
         removed=lambda who, handles: handover.removed(who, handles),
     )
 
     async def noticed(who: Who) -> None:
-        await conversation.case_changed(who)
+        await screens.case_changed(who)
 
     delivery = Delivery(store, windows, channels, content, texts, changes, now, gone, noticed)
     handover = Handover(
@@ -201,23 +205,36 @@ def _joined(
         changes,
         now,
         delivery.wake,
-        lambda who, language, words: conversation.nudge(who, language, words),
+        lambda who, language, words: screens.nudge(who, language, words),
         lambda: stop.on,
     )
-    stop = StopSwitch(store, lambda: conversation.cover_open())
+    stop = StopSwitch(store, lambda: screens.cover_open())
     accounts = Accounts(store, vault, now)
-    conversation = Conversation(
+    tasks = Tasks()
+    screens = Screens(
         content,
         texts,
         channels,
         windows,
         handover,
         store,
-        delivery,
         Fills(texts, store, now, Watch(store, texts, changes, now)),
         now,
         links.page,
         lambda: stop.on,
+        tasks,
+    )
+    conversation = Conversation(
+        content,
+        channels,
+        windows,
+        screens,
+        Inbound(channels, windows, handover, screens),
+        handover,
+        store,
+        delivery,
+        lambda: stop.on,
+        tasks,
     )
     lasting = frozenset(name for name, each in channels.items() if each.limits.lasting)
     desk = Desk(store, changes, now, delivery.wake, texts, lasting)
@@ -251,6 +268,7 @@ def _joined(
         broadcasts=Broadcasting(store, content, texts, _ringing(channels), now, mailer.wake),
         web=web,
         windows=windows,
+        screens=screens,
         conversation=conversation,
         delivery=delivery,
         mailer=mailer,

@@ -22,6 +22,7 @@ from bot.channels.base import (
     Unknown,
     Unreached,
     Unsent,
+    Who,
 )
 from bot.live import Changes
 from bot.privacy.redact import EventLog
@@ -38,7 +39,7 @@ from bot.storage.records import (
 )
 from bot.storage.store import Store
 from bot.texts import Texts
-from bot.windows import Covered, Who, Windows
+from bot.windows import Covered, Windows
 from dialogs.engine import screen
 from dialogs.model import CASE, CASE_ENDED, Content, Language, Position
 

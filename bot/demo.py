@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo
 
 import pyotp
 
+from bot.channels.base import Who
 from bot.channels.web import NAME as WEB
 from bot.desk.accounts import unspent_code
 from bot.settings import Settings
 from bot.storage.records import Role
 from bot.web.prepared import starter
-from bot.windows import Who
 from scheduler.duty import Hours, Weekly
 from scheduler.model import Reception
 

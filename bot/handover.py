@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
-from bot.channels.base import Handle
+from bot.channels.base import Handle, Who
 from bot.channels.web import NAME as WEB
 from bot.live import Changes
 from bot.privacy.redact import EventLog
@@ -19,7 +19,6 @@ from bot.privacy.retention import SILENCE
 from bot.storage.records import Blocked, Case, CaseClosed, CaseState, Medium, Nudge
 from bot.storage.store import Store
 from bot.texts import ZONE, Texts
-from bot.windows import Who
 from dialogs.model import Language, TextId
 from scheduler.model import SAFE_HOURS
 

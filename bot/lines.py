@@ -8,10 +8,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.channels.base import Handle, Incoming
+from bot.channels.base import Handle, Incoming, Who
 from bot.privacy.redact import EventLog
 from bot.privacy.vault import VaultError
-from bot.windows import Who
 from dialogs import engine, match
 from dialogs.model import DANGER, Content, NodeKind, Position, Sent, Tapped, Typed
 

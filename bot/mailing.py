@@ -28,6 +28,7 @@ from bot.channels.base import (
     Unpaid,
     Unreached,
     Unsent,
+    Who,
 )
 from bot.fills import reminder_words
 from bot.privacy.redact import EventLog
@@ -35,7 +36,7 @@ from bot.retry import next_try
 from bot.storage.mail_records import Mailing, MailingEnd, MailingOutcome
 from bot.storage.store import Store
 from bot.texts import Texts
-from bot.windows import Who, Windows
+from bot.windows import Windows
 from dialogs import engine
 from dialogs.model import REMINDER, Content, Language, Position
 

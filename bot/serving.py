@@ -17,7 +17,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from bot.app import CLOCK, FORUM, Phen
-from bot.channels.base import Channel, Unauthorised
+from bot.channels.base import Channel, Unauthorised, Who
 from bot.channels.web import NAME as WEB
 from bot.channels.web import Word
 from bot.delivery import remove_old
@@ -29,7 +29,6 @@ from bot.privacy.redact import EventLog
 from bot.settings import Settings
 from bot.stop import STOP
 from bot.web.app import WebParts, create_app
-from bot.windows import Who
 from scheduler.clock import Clock
 
 DRAIN_SECONDS = 6.0
@@ -253,7 +252,7 @@ async def _channel(phen: Phen, channel: Channel) -> None:
     finally:
         mailing.cancel()  # it settles by itself what is under way: to cover what is open is urgent
         if not phen.store.together.holds(channel.name):
-            await phen.conversation.give_up(channel.name, GIVE_UP_SECONDS)
+            await phen.screens.give_up(channel.name, GIVE_UP_SECONDS)
 
 
 async def _receive(phen: Phen, name: str, run: Callable[[], Awaitable[None]]) -> None:

@@ -12,10 +12,9 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from bot.channels.base import (
-    Address,
     Channel,
     Gone,
     Handle,
@@ -24,8 +23,11 @@ from bot.channels.base import (
     Throttled,
     Unknown,
     Unsent,
+    Who,
 )
 from bot.privacy.redact import EventLog
+from bot.removal import Removal
+from bot.tasks import Tasks
 from dialogs.model import START, Position
 
 MAX_CLOSED = 10_000
@@ -39,13 +41,6 @@ REPEAT = 5
 T = TypeVar("T")
 
 log = EventLog("windows")
-
-
-class Who(NamedTuple):
-    """One conversation: a channel's name and the platform's address. Never logged."""
-
-    channel: str
-    address: Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +83,8 @@ class Window:
 class Windows:
     """All windows of this process.
 
-    `on_idle` is told when a window has been left alone, `kept` gives the case messages that
-    still stand in a chat and `removed` is told which went, `on_gone` is told when she has
-    left the line.
+    `on_idle` is told when a window has been left alone, `on_gone` when she has left the line;
+    `kept` and `removed` are `Removal`'s.
     """
 
     def __init__(
@@ -107,13 +101,17 @@ class Windows:
         self._timing = timing
         self._on_idle = on_idle
         self._on_gone = on_gone
-        self._kept = kept
-        self._removed = removed
+        self._removal = Removal(channels, kept, removed, timing.cover_give_up, timing.retry)
         self._windows: dict[Who, Window] = {}
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks = Tasks()
 
     def get(self, who: Who) -> Window | None:
         return self._windows.get(who)
+
+    def is_open(self, who: Who) -> bool:
+        """Whether content stands on her screen."""
+        window = self._windows.get(who)
+        return window is not None and window.open
 
     def open_ones(self) -> list[Who]:
         return [who for who, window in self._windows.items() if window.open]
@@ -148,7 +146,7 @@ class Windows:
             window.handle = None
         elif newest is not None:
             window.lost = False
-            self._spawn(self._sweep(who, newest))
+            self._tasks.spawn(self._removal.sweep(who, newest))
 
     def has_none(self, who: Who) -> bool:
         """Whether no window of hers is known."""
@@ -177,7 +175,7 @@ class Windows:
         if fresh:
             self._enqueue(who, window, lambda: self._bring(who, window))
         if message.cover and self._lasting(who):
-            self._spawn(self._cover_beside(who, window, message))
+            self._tasks.spawn(self._cover_beside(who, window, message))
 
     def touch(self, who: Who) -> None:
         """She is here: the idle clock starts anew."""
@@ -234,9 +232,9 @@ class Windows:
         """Remove the window and all of the case from the chat, now; then be silent."""
         window = self._window(who)
         if window.lost or window.handle is None:
-            self._spawn(self._sweep(who, newest or window.handle))
+            self._tasks.spawn(self._removal.sweep(who, newest or window.handle))
         self._take_down(who, window)
-        self._spawn(self._remove_kept(who, window))
+        self._tasks.spawn(self._remove_kept(who, window))
         self._enqueue(who, window, lambda: self._remove_late(who, window))
 
     def opened(self, who: Who) -> None:
@@ -289,15 +287,15 @@ class Windows:
         if (window := self._windows.get(who)) is not None:
             window.said = [handle for handle in window.said if handle not in handles]
         if handles:
-            self._spawn(self._remove(who, list(handles)))
+            self._tasks.spawn(self._removal.remove(who, list(handles)))
 
     def tidy(self, who: Who, handles: Sequence[Handle]) -> None:
         """As `remove`, for what nobody waits for at all: after everything else."""
-        self._spawn(self._remove(who, list(handles), urgent=False))
+        self._tasks.spawn(self._removal.remove(who, list(handles), urgent=False))
 
     def remove_old(self, who: Who, handles: Sequence[Handle]) -> None:
         """Remove stored messages of a case whose time in the chat is over."""
-        self._spawn(self._remove_stored(who, handles))
+        self._tasks.spawn(self._removal.remove_stored(who, handles))
 
     def heard(self, who: Who, handle: Handle) -> None:
         """What she wrote stands in her chat; it goes with the case, whatever becomes of it."""
@@ -401,11 +399,6 @@ class Windows:
             window.worker = None
             self._drop_if_spent(who, window)
 
-    def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def _left_the_line(self, who: Who, window: Window) -> None:
         """Nothing can be shown or removed there any more."""
         window.handle, window.said = None, []
@@ -449,7 +442,7 @@ class Windows:
         if message.cover and lost:  # content that nobody knows of may stand above it
             if not in_place:  # else that may stand below it, too: the next one is the newest
                 window.lost = False
-                self._spawn(self._sweep(who, handle))
+                self._tasks.spawn(self._removal.sweep(who, handle))
             self.renew(who)
         else:
             window.wanted = None
@@ -535,51 +528,7 @@ class Windows:
 
     async def _remove_kept(self, who: Who, window: Window) -> None:
         said, window.said = window.said, []
-        try:
-            kept = list(await self._kept(who))
-        except Exception as error:  # the database is away: what memory knows goes at least
-            log.failed("kept_unknown", error)
-            kept = []
-        await self._remove_stored(who, list(dict.fromkeys([*said, *kept])))
-
-    async def _remove_stored(self, who: Who, handles: Sequence[Handle]) -> None:
-        """Remove, and only then forget: a restart in between finds what still stands there."""
-        if not handles or not await self._remove(who, handles):
-            return
-        try:
-            await self._removed(who, handles)
-        except Exception as error:  # then they are removed once more, which is no error
-            log.failed("kept_unknown", error)
-
-    async def _remove(self, who: Who, handles: Sequence[Handle], *, urgent: bool = True) -> bool:
-        channel = self._channels[who.channel]
-        return not handles or await self._insist(
-            lambda: channel.remove(who.address, handles, urgent=urgent)
-        )
-
-    async def _sweep(self, who: Who, newest: Handle | None) -> None:
-        channel = self._channels[who.channel]
-        await self._insist(lambda: channel.sweep(who.address, newest))
-
-    async def _insist(self, call: Callable[[], Awaitable[None]]) -> bool:
-        """Remove, and go on trying: what stays in the chat can be read by another.
-
-        False when the platform was away for too long.
-        """
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._timing.cover_give_up
-        while loop.time() < until:
-            try:
-                await call()
-            except (Throttled, Unsent, Unknown) as error:
-                pause = error.seconds if isinstance(error, Throttled) else self._timing.retry
-                await asyncio.sleep(pause)
-            except Exception as error:
-                log.failed("not_removed", error)
-                return True
-            else:
-                return True
-        return False
+        await self._removal.remove_case(who, said)
 
 
 async def _told(done: asyncio.Future[T], call: Awaitable[T]) -> None:

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from dialogs.model import Event, Language, Position
 
@@ -19,6 +19,13 @@ Address = str
 """The platform's id of one conversation. Lives in memory; at rest only sealed."""
 Handle = str
 """The platform's id of one message in a conversation."""
+
+
+class Who(NamedTuple):
+    """One conversation: a channel's name and the platform's address. Never logged."""
+
+    channel: str
+    address: Address
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bot.channels.base import Refused
+from bot.tasks import Tasks
 
 
 class MediaIds(Protocol):
@@ -40,7 +41,7 @@ class Pictures:
         self._fallback = fallback
         self._read: dict[str, Picture] = {}
         self._known: dict[str, str] = {}
-        self._keeping: set[asyncio.Task[None]] = set()
+        self._keeping = Tasks()
 
     async def named(self, name: str | None) -> Picture:
         """The picture of that name, or the fallback. Raises `Refused`."""
@@ -69,14 +70,11 @@ class Pictures:
         if self._known.get(picture.digest) == media_id:
             return
         self._known[picture.digest] = media_id
-        task = asyncio.create_task(self._store(picture, media_id))  # no window waits for it
-        self._keeping.add(task)
-        task.add_done_callback(self._keeping.discard)
+        self._keeping.spawn(self._store(picture, media_id))  # no window waits for it
 
     async def kept(self) -> None:
         """Return when every id is stored, or cannot be."""
-        if self._keeping:
-            await asyncio.wait(set(self._keeping))
+        await self._keeping.finish()
 
     async def _store(self, picture: Picture, media_id: str) -> None:
         try:

@@ -57,6 +57,7 @@ from bot.channels.telegram_profile import Introduction, Profile
 from bot.channels.updates import Membership, bare, file_of, medium_of, membership_of, words_of
 from bot.channels.words import is_code, plain
 from bot.privacy.redact import EventLog
+from bot.tasks import Tasks
 from dialogs import payload
 from dialogs.model import MediaKind, Sent, Tapped
 
@@ -168,7 +169,7 @@ class TelegramChannel:
         if rates is not None:
             self.limits = replace(LIMITS, per_second=rates.per_second)
         self._username: str | None = None
-        self._aside: set[asyncio.Task[None]] = set()
+        self._aside = Tasks()
         self._poller: Poller[_Taken] | None = None
         self.hook: TelegramHook[_Taken] | None = None
         if webhook is not None:
@@ -263,9 +264,7 @@ class TelegramChannel:
 
     async def close(self) -> None:
         """Close the connections."""
-        for task in self._aside:
-            task.cancel()
-        await asyncio.gather(*self._aside, return_exceptions=True)
+        await self._aside.cancel()
         await self._chats.close()
         for request in self._requests:
             await request.shutdown()
@@ -354,9 +353,7 @@ class TelegramChannel:
 
     def _beside(self, call: Coroutine[Any, Any, object]) -> None:
         """Run what may fail without anybody noticing, and without holding anybody up."""
-        task = asyncio.create_task(quietly(call))
-        self._aside.add(task)
-        task.add_done_callback(self._aside.discard)
+        self._aside.spawn(quietly(call))
 
     def _note(self, code: str) -> None:
         self.events[code] += 1

@@ -27,6 +27,7 @@ from bot.channels.telegram_api import AiohttpRequest, MuteBot, quietly, updates_
 from bot.channels.updates import medium_of
 from bot.channels.words import plain
 from bot.privacy.redact import EventLog
+from bot.tasks import Tasks
 
 NAME = "desk"
 T = TypeVar("T")
@@ -103,7 +104,7 @@ class DeskBot:
         self._poller: Poller[DeskUpdate] = Poller(
             NAME, partial(updates_for, self._bot), understood, now, random, self.events
         )
-        self._aside: set[asyncio.Task[None]] = set()
+        self._aside = Tasks()
 
     @property
     def reached(self) -> bool:
@@ -116,15 +117,11 @@ class DeskBot:
 
     def beside(self, call: Coroutine[Any, Any, object]) -> None:
         """Run what may fail without anybody noticing, and without holding anybody up."""
-        task = asyncio.create_task(quietly(call))
-        self._aside.add(task)
-        task.add_done_callback(self._aside.discard)
+        self._aside.spawn(quietly(call))
 
     async def close(self) -> None:
         """Close the connections."""
-        for task in self._aside:
-            task.cancel()
-        await asyncio.gather(*self._aside, return_exceptions=True)
+        await self._aside.cancel()
         for request in self._requests:
             await request.shutdown()
 

@@ -32,6 +32,7 @@ from hypothesis.stateful import (
 )
 
 from bot.bell import Bell
+from bot.channels.base import Who
 from bot.desk.service import BLOCKS, FOR_THE_CASE, Desk, NoSuchCase, NoSuchColleague, NotAllowed
 from bot.handover import SILENCE, UNANSWERED, UNOPENED, Handover
 from bot.lifecycle import CaseState
@@ -58,7 +59,6 @@ from bot.storage.records import (
 )
 from bot.storage.store import Store
 from bot.texts import ZONE
-from bot.windows import Who
 from scheduler.duty import Hours, Weekly, next_duty, on_duty
 from scheduler.model import SAFE_HOURS
 from tests.bot.desk import words

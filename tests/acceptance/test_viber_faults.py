@@ -13,8 +13,9 @@ import aiohttp
 import pytest
 
 from bot.channels import deliveries
+from bot.channels.base import Who
 from bot.storage.records import MessageState
-from bot.windows import Timing, Who
+from bot.windows import Timing
 from dialogs.model import Position
 from tests.acceptance.consultant import at_the_desk
 from tests.acceptance.disk import connected, database_files, files

@@ -13,13 +13,23 @@ from pathlib import Path
 import pytest
 
 from bot import app
-from bot.channels.base import Fetch, Handle, Incoming, Intake, Limits, Outgoing, SendError, Unknown
+from bot.channels.base import (
+    Fetch,
+    Handle,
+    Incoming,
+    Intake,
+    Limits,
+    Outgoing,
+    SendError,
+    Unknown,
+    Who,
+)
 from bot.privacy.vault import Vault
 from bot.settings import Settings
 from bot.storage.migrate import migrate
 from bot.storage.records import Case, Role, StaffMember
 from bot.texts import Texts, open_content
-from bot.windows import Timing, Who
+from bot.windows import Timing
 from dialogs.model import START, Content, Event, MediaKind, Position, Sent, Started, Tapped, Typed
 
 LIMITS = Limits(4000, 1024, 100, 64, 64, True, True, 48, True, True)

@@ -54,12 +54,14 @@ def goes_away(shell: Shell, *names: str) -> None:
     shell.phen.handover._store = away  # type: ignore[assignment]
     shell.phen.delivery._store = away  # type: ignore[assignment]
     shell.phen.conversation._store = away  # type: ignore[assignment]
+    shell.phen.screens._store = away  # type: ignore[assignment]
 
 
 def comes_back(shell: Shell) -> None:
     shell.phen.handover._store = shell.phen.store
     shell.phen.delivery._store = shell.phen.store
     shell.phen.conversation._store = shell.phen.store
+    shell.phen.screens._store = shell.phen.store
 
 
 # --- browsing ------------------------------------------------------------------------------
@@ -216,7 +218,7 @@ async def test_memory_of_deliveries_is_bounded(
         await shell.taps("home")
     assert len(shell.phen.conversation._lines._handled) == 5
     assert len(shell.phen.conversation._lines) == 0
-    assert shell.phen.conversation._tasks == set()
+    assert list(shell.phen.conversation._tasks) == []
 
 
 # --- in a case -----------------------------------------------------------------------------
@@ -247,7 +249,7 @@ async def test_the_safe_word_is_never_kept(shell: Shell) -> None:
 async def test_a_window_left_alone_becomes_the_cover_and_her_case_is_held(shell: Shell) -> None:
     await shell.opens_case()
     await shell.types("ало")
-    shell.phen.conversation.idle(HER)
+    shell.phen.screens.idle(HER)
     await shell.settled()
     assert shell.chat == [shell.say("start.text")]
     assert not (await shell.case()).present
@@ -255,7 +257,7 @@ async def test_a_window_left_alone_becomes_the_cover_and_her_case_is_held(shell:
 
 async def test_words_under_a_cover_are_kept_and_the_cover_stays(shell: Shell) -> None:
     await shell.opens_case()
-    shell.phen.conversation.idle(HER)
+    shell.phen.screens.idle(HER)
     await shell.settled()
     await shell.types("още съм тук")
     case = await shell.case()
@@ -442,7 +444,7 @@ async def test_what_is_written_under_a_cover_is_marked_since_it_may_not_be_she(
 ) -> None:
     await shell.opens_case()
     await shell.types("аз съм")
-    shell.phen.conversation.idle(HER)
+    shell.phen.screens.idle(HER)
     await shell.settled()
     await shell.types("кой си ти")
     await shell.taps("inside")
@@ -680,7 +682,7 @@ async def test_who_is_shut_out_still_reads_and_finds_112(shell: Shell) -> None:
 
 async def test_under_a_cover_who_is_shut_out_sees_the_cover_alone(shell: Shell) -> None:
     await shut_out(shell, "case")
-    shell.phen.conversation.idle(HER)
+    shell.phen.screens.idle(HER)
     await shell.settled()
     await shell.types(SECRET)
     assert shell.chat == [shell.say("start.text")]
@@ -697,7 +699,7 @@ async def test_who_is_shut_out_cannot_fill_the_case_with_photos_that_are_decline
         await shell.sends(MediaKind.PHOTO, overtaken=True)
     assert await shell.phen.store.messages(case.id) == before
     assert shell.say("blocked.text") in shell.chat[0]
-    shell.phen.conversation.idle(HER)
+    shell.phen.screens.idle(HER)
     await shell.settled()
     await shell.sends(MediaKind.PHOTO)
     assert shell.chat[0] == shell.say("start.text")
@@ -881,7 +883,7 @@ async def test_who_comes_back_to_a_chat_that_keeps_everything_finds_what_was_hel
 async def test_to_a_chat_that_keeps_everything_no_cover_comes_by_itself(lasting: Shell) -> None:
     await lasting.opens_case()
     before = comes(lasting)
-    lasting.phen.conversation.idle(lasting.her)
+    lasting.phen.screens.idle(lasting.her)
     await lasting.settled()
     assert comes(lasting) == before
     assert lasting.phen.windows.open_ones() == []
@@ -933,7 +935,7 @@ async def test_who_writes_on_the_window_of_her_case_is_back_and_gets_what_was_he
     lasting: Shell,
 ) -> None:
     await lasting.opens_case()
-    lasting.phen.conversation.idle(lasting.her)
+    lasting.phen.screens.idle(lasting.her)
     await lasting.settled()
     await replies(lasting, "тук съм")
     before = comes(lasting)
@@ -965,7 +967,7 @@ async def test_who_writes_on_a_window_of_long_ago_is_kept_and_sees_the_cover(
     lasting: Shell,
 ) -> None:
     await lasting.opens_case()
-    lasting.phen.conversation.idle(lasting.her)
+    lasting.phen.screens.idle(lasting.her)
     await lasting.settled()
     await lasting.types("чуваш ли")  # her phone's word of where she was is too old to be told
     assert lasting.channel.sent[-1].cover

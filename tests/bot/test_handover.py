@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from bot import handover as handover_of
-from bot.channels.base import Unknown, Unsent
+from bot.channels.base import Unknown, Unsent, Who
 from bot.handover import Crowded, Handover
 from bot.storage.records import Case, CaseClosed, CaseState, StaffMember
-from bot.windows import Timing, Who
+from bot.windows import Timing
 from dialogs.model import START, Position, Tapped
 from tests.bot.paper import HER, LastingPaper, Shell, a_shell
 
@@ -427,7 +427,7 @@ async def test_a_ring_whose_answer_was_lost_does_not_ring_twice(shell: Shell) ->
 async def test_words_that_the_content_has_no_more_ring_nobody_and_stop_nothing(
     shell: Shell,
 ) -> None:
-    shell.phen.conversation.nudge(HER, "bg", "talk_words.go.gone")
+    shell.phen.screens.nudge(HER, "bg", "talk_words.go.gone")
     await shell.settled()
     assert shell.channel.sent == []
 

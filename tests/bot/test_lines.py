@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from bot.channels.base import Incoming
+from bot.channels.base import Incoming, Who
 from bot.lines import Lines, NotHandled
 from bot.privacy.redact import EventLog
-from bot.windows import Who
 from dialogs.model import Typed
 from tests.bot.desk import words
 

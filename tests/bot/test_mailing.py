@@ -17,14 +17,13 @@ from sqlalchemy import event, text
 from bot import mailing
 from bot.app import Phen, join
 from bot.channels import chats, viber_api
-from bot.channels.base import Outgoing
+from bot.channels.base import Outgoing, Who
 from bot.channels.pace import Rates
 from bot.privacy.redact import EventLog
 from bot.privacy.vault import Vault
 from bot.settings import Settings
 from bot.storage.mail_records import Audience, Broadcast, BroadcastState
 from bot.storage.migrate import migrate
-from bot.windows import Who
 from scheduler.model import Reception
 from tests.line import eventually
 from tests.standins.telegram import ApiError, Fault, TelegramStandIn

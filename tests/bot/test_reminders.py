@@ -570,7 +570,7 @@ def waiting(reception: Reception, **other: object) -> Subscription:
 
 
 async def read(shell: Shell, place: str, *hers: fills.Waits) -> str:
-    inside = shell.phen.conversation._fills
+    inside = shell.phen.screens._fills
     screen = engine.screen(CONTENT, Position("bg", "remind_mine", (("m", place),)))
     words, shown = await inside.of_reminders(screen, fills.most_telling_first(hers), shell.channel)
     assert sorted(one.municipality for one, _ in shown) == ["rse05", "rse27"]

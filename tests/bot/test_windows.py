@@ -21,8 +21,9 @@ from bot.channels.base import (
     Throttled,
     Unknown,
     Unsent,
+    Who,
 )
-from bot.windows import REPEAT, Covered, Timing, Who, Windows
+from bot.windows import REPEAT, Covered, Timing, Windows
 from tests.bot.paper import LastingPaper, PaperChannel, cover, page, said, until
 
 QUICK = Timing(idle=60, give_up=0.3, cover_give_up=5, retry=0.01)
