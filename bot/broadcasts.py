@@ -174,7 +174,7 @@ class Broadcasting:
         self._limits = limits
         self._now = now
         self._wake = wake
-        self._rules = lint.load_rules()
+        self._rules = lint.our_rules()
         self._looks: dict[str, deque[tuple[datetime, int]]] = {}
 
     @property

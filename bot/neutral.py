@@ -43,4 +43,4 @@ def _plain(text: str) -> str:
 
 @cache
 def _phrases() -> tuple[str, ...]:
-    return tuple(it for phrases in lint.load_rules().topic_words.values() for it in phrases)
+    return tuple(it for phrases in lint.our_rules().topic_words.values() for it in phrases)

@@ -11,7 +11,7 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -176,10 +176,18 @@ class Texts:
 def open_content(root: Path | None = None) -> tuple[Content, Texts]:
     """All that is said, in all languages, ready for the engine and for whoever shows it.
 
-    `root` holds `dialogs` and `locales`; by default those beside this package. Raises
-    `dialogs.load.ContentError`.
+    `root` holds `dialogs` and `locales`; by default those beside this package, which a process
+    reads once. Raises `dialogs.load.ContentError`.
     """
-    root = Path(__file__).resolve().parent.parent if root is None else root
+    return _ours() if root is None else _read(root)
+
+
+@cache
+def _ours() -> tuple[Content, Texts]:
+    return _read(Path(__file__).resolve().parent.parent)
+
+
+def _read(root: Path) -> tuple[Content, Texts]:
     content = load(root / "dialogs", root / "locales")
     texts = Texts.load(content, root / "locales")
     return dataclasses.replace(content, words=texts.all_words()), texts

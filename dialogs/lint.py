@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -85,6 +85,12 @@ class Rules(Part):
 
 class RulesError(ContentError):
     """`lint.yaml` cannot be used; says each place and what to do there."""
+
+
+@cache
+def our_rules() -> Rules:
+    """Those of the content beside this package, which a process reads once."""
+    return load_rules()
 
 
 def load_rules(path: Path = FILE, channels: Collection[str] | None = None) -> Rules:

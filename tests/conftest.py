@@ -5,8 +5,10 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
+import time_machine
 from hypothesis import settings
 
 from bot.privacy.redact import EventLog
@@ -28,6 +30,11 @@ settings.register_profile("new", derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
+TODAY = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+"""A Monday at noon, at the centre. Some day people have to look at the facts again, and until they do
+women are shown less: that is tried by itself, and must not end all other tests."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first: a file runs in one worker, and the other must not wait for it.
 
@@ -39,6 +46,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _place(item: pytest.Item) -> int:
     found = (n for n, start in enumerate(LONG) if item.nodeid.startswith(start))
     return next(found, len(LONG))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def a_day_on_which_the_facts_hold() -> Iterator[None]:
+    """It begins now, for all tests and for what they fork."""
+    with time_machine.travel(TODAY, tick=True):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -22,6 +22,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import time_machine
+
 ROOT = Path(__file__).resolve().parent.parent
 _ENOUGH = 1 << 20
 _STATUS_BYTES = 12
@@ -73,7 +75,8 @@ def start(
     server = _server()
     told, tells = os.pipe()
     wanted = {"words": list(arguments), "environment": dict(environment), "folder": str(folder)}
-    socket.send_fds(server, [json.dumps(wanted | {"quick": quick}).encode()], [*streams, tells])
+    wanted |= {"quick": quick, "now": time.time()}
+    socket.send_fds(server, [json.dumps(wanted).encode()], [*streams, tells])
     os.close(tells)
     return Process(int(server.recv(_ENOUGH)), told)
 
@@ -170,6 +173,7 @@ def _become(wanted: dict[str, Any], streams: list[int]) -> None:
     os.environ.clear()
     os.environ.update(wanted["environment"])
     time.tzset()
+    time_machine.travel(wanted["now"], tick=True).start()
     if wanted["quick"]:
         from bot.channels import chats, viber_api
         from bot.channels.pace import Rates

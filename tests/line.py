@@ -18,10 +18,10 @@ from bot.channels.base import Channel
 from bot.privacy.vault import Vault
 from bot.serving import serve
 from bot.settings import Settings, TelegramMode
-from bot.storage.migrate import migrate
 from bot.storage.records import Role, StaffMember, StaffState
 from bot.windows import Timing
 from scheduler.model import Reception
+from tests.sqlite import fresh
 from tests.standins.telegram import TelegramStandIn
 from tests.standins.viber import ViberStandIn
 
@@ -129,7 +129,8 @@ async def running_line(
             viber_api=viber.api,
         )
         viber.webhook = f"{settings.address}/viber/webhook"
-        await asyncio.to_thread(migrate, settings.database)
+        if not database and not (folder / "phen.db").exists():
+            fresh(folder / "phen.db")
         Vault.open(settings.key_file, create=True)
         async with running(settings, now=now, timing=timing, also=also) as (phen, _):
             yield Line(phen, telegram, viber, settings.address)

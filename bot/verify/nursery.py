@@ -233,13 +233,12 @@ def _become(wanted: dict[str, Any]) -> None:
 
 def _remember_the_content() -> None:
     """Read it once for all: it is the same files each time."""
-    from bot import app, cli  # noqa: F401  # all that `phen run` needs
+    from bot import cli  # noqa: F401  # all that `phen run` needs
     from bot.texts import open_content
     from dialogs import lint
 
-    opened, rules = open_content(), lint.load_rules()
-    _set(app, open_content=lambda: opened)
-    _set(lint, load_rules=lambda: rules)
+    open_content()
+    lint.our_rules()
 
 
 if __name__ == "__main__":

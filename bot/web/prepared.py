@@ -72,7 +72,7 @@ class PreparedPages:
         self._parts = parts
         self._store = parts.store
         self._say: Say = partial(parts.texts.say, SOURCE_LANGUAGE)
-        self._rules = lint.load_rules()
+        self._rules = lint.our_rules()
 
     async def home(self, request: Request, visitor: Visitor) -> Response:
         done, found = request.query_params.get("done", ""), await self._store.prepared()

@@ -15,11 +15,11 @@ from bot.bell import LATER, OWNER_AGAIN, OWNER_ROUNDS, PAUSE, UNREACHED, Bell, c
 from bot.handover import UNANSWERED, Handover
 from bot.live import Changes
 from bot.privacy.vault import Vault
-from bot.storage.migrate import migrate
 from bot.storage.records import BellAddress, Case, CaseState, Role, StaffState
 from bot.storage.store import Store
 from bot.texts import ZONE, Texts, open_content
 from scheduler.duty import Hours, Shift, Weekly
+from tests.sqlite import fresh
 
 MONDAY = date(2026, 11, 23)
 TICK = timedelta(seconds=5)
@@ -141,18 +141,11 @@ class Centre:
         await self.store.add_from_woman(case.id, text, f"{text}{self.moment}")
 
 
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("schema") / "phen.db"
-    migrate(f"sqlite:///{file}")
-    return file
-
-
 @pytest.fixture
-async def centre(tmp_path: Path, empty_database: Path) -> AsyncIterator[Centre]:
+async def centre(tmp_path: Path) -> AsyncIterator[Centre]:
     """Three consultants, and it is Monday at ten: maria and elena are on duty, rada is not."""
     file = tmp_path / "phen.db"
-    file.write_bytes(empty_database.read_bytes())
+    fresh(file)
     centre = Centre(file, Vault.open(tmp_path / "keys" / "master.key", create=True))
     await centre.open()
     await centre.person("maria", "bg")

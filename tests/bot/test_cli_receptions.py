@@ -165,13 +165,12 @@ def test_one_that_does_not_count_is_believed_each_time(centre: Keyboard, tmp_pat
 
 def test_it_says_until_when_it_took_what_repeats(centre: Keyboard, tmp_path: Path) -> None:
     event, *_ = events("c")
-    before = datetime.now(UTC)
-    tomorrow = before + timedelta(days=1)
+    now = datetime.now(UTC)
+    tomorrow = now + timedelta(days=1)
     monthly = event.replace("20311206", f"{tomorrow:%Y%m%d}") + "RRULE:FREQ=MONTHLY"
     said = imported(centre, tmp_path / "plan.ics", calendar(monthly))
-    days = {f"{(at + HORIZON).astimezone(ZONE):%Y-%m-%d}" for at in (before, datetime.now(UTC))}
-    told = {f"What repeats is taken until {day}; then import again." for day in days}
-    assert told & set(said.splitlines())
+    until = (now + HORIZON).astimezone(ZONE)
+    assert f"What repeats is taken until {until:%Y-%m-%d}; then import again.\n" in said
 
 
 def test_a_calendar_that_goes_out_comes_back_unchanged_under_any_name(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -23,9 +22,9 @@ from bot.privacy.redact import EventLog
 from bot.privacy.vault import Vault
 from bot.settings import Settings
 from bot.storage.mail_records import Audience, Broadcast, BroadcastState
-from bot.storage.migrate import migrate
 from scheduler.model import Reception
 from tests.line import eventually
+from tests.sqlite import fresh
 from tests.standins.telegram import ApiError, Fault, TelegramStandIn
 from tests.standins.viber import Fault as Viber
 from tests.standins.viber import ViberStandIn
@@ -144,17 +143,8 @@ class Post:
             other.close()
 
 
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("schema") / "phen.db"
-    migrate(f"sqlite:///{file}")
-    return file
-
-
 @pytest.fixture
-async def post(
-    tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Post]:
+async def post(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Post]:
     fast = Rates(1e6, 1e6, 1e6, 1e6)
     monkeypatch.setattr(chats, "RATES", fast)
     monkeypatch.setattr(viber_api, "RATES", fast)
@@ -171,7 +161,7 @@ async def post(
         viber_api=viber.api,
         public_url="http://127.0.0.1:8000",
     )
-    shutil.copy(empty_database, tmp_path / "phen.db")
+    fresh(tmp_path / "phen.db")
     Vault.open(settings.key_file, create=True)
     try:
         async with join(settings, now=clock) as phen:

@@ -18,11 +18,11 @@ from bot.desk.accounts import Accounts
 from bot.desk.service import Desk
 from bot.live import Changes
 from bot.privacy.vault import Vault
-from bot.storage.migrate import migrate
 from bot.storage.records import Case, MessageState, Role, StaffMember
 from bot.storage.store import Store
 from bot.texts import Texts, open_content
 from dialogs.model import Content
+from tests.sqlite import fresh
 
 PASSWORD = "four quiet green boats"
 CONSULTANT = (Role.CONSULTANT,)
@@ -115,8 +115,7 @@ class Centre:
 @asynccontextmanager
 async def a_centre(folder: Path) -> AsyncIterator[Centre]:
     """A centre on a database of its own."""
-    url = f"sqlite+aiosqlite:///{folder / 'phen.db'}"
-    migrate(url)
+    url = fresh(folder / "phen.db")
     vault = Vault.open(folder / "keys" / "master.key", create=True)
     clock, changes, woken = Clock(), Changes(), list[None]()
     store = await Store.open(url, vault, clock)

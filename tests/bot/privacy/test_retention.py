@@ -10,9 +10,9 @@ import pytest
 
 from bot.privacy.retention import Cutoffs, whole_hour
 from bot.privacy.vault import KeyDestroyed, Vault
-from bot.storage.migrate import migrate
 from bot.storage.records import Case, Purged, Role, TextGone
 from bot.storage.store import Store
+from tests.sqlite import fresh
 
 SOON = timedelta(days=1)
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -37,8 +37,7 @@ def vault(tmp_path: Path) -> Vault:
 
 @pytest.fixture
 async def store(tmp_path: Path, vault: Vault, clock: Clock) -> AsyncIterator[Store]:
-    url = f"sqlite:///{tmp_path}/phen.db"
-    migrate(url)
+    url = fresh(tmp_path / "phen.db")
     opened = await Store.open(url, vault, clock)
     yield opened
     await opened.close()
