@@ -47,17 +47,22 @@ PROBLEMS = {
     "twice": "the property stands twice in its event; leave one",
     "value_broken": "“{value}” makes no sense here; correct the event",
     "zone_unknown": "nobody knows a time zone “{value}”; set the event to Europe/Sofia",
-    "kinds_differ": "one of start and end is a whole day, and the other has a time; correct one",
+    "kinds_differ": "this is a whole day and the start of the event has a time, or the other way"
+    " round; correct one of the two",
     "end_before_start": "the event ends before it begins; correct one of the two",
     "end_and_duration": "the event has both an end and a duration; leave one",
     "event_broken": "the event makes no sense as a whole; make it anew",
     "uid_twice": "the event has the same name as the one in line {first}; leave one",
     "no_length": "the event ends when it begins; give it an end",
     "too_long": "the event is longer than {days} days; make it shorter",
+    "quoted_printable": "the text is written as in an old vCalendar (QUOTED-PRINTABLE); export an"
+    " iCalendar file",
     "rule_broken": "“{value}” is no rule by which it could repeat; set the repetition anew",
     "rule_too_often": "a duty does not repeat {value}; let it repeat by days or weeks",
     "rule_part": "“{part}” does not go with {freq}; set the repetition anew",
     "rule_never": "no day fits the rule “{value}”; set the repetition anew",
+    "no_such_time": "the event does not happen on {value}, so nothing is taken out or changed by"
+    " this; take out or change the right day in the calendar",
 }
 """Every problem of a calendar file by its code: what is wrong, and what to do."""
 

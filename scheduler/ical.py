@@ -12,9 +12,9 @@ its line (0: the file as a whole), its property and a code of `PROBLEM_CODES`:
     its lines       line_broken · not_closed · not_opened (the property is the component's name)
     an event        missing · twice · value_broken {value} · zone_unknown {value} · kinds_differ ·
                     end_before_start · end_and_duration · event_broken · uid_twice {first} ·
-                    no_length · too_long {days}
+                    no_length · too_long {days} · quoted_printable
     its repetition  rule_broken {value} · rule_too_often {value} · rule_part {part, freq} ·
-                    rule_never {value}
+                    rule_never {value} · no_such_time {value}
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -34,7 +34,16 @@ from icalendar.error import GloballyUniqueTZIDGuessed
 from icalendar.timezone import tzp
 
 from scheduler.duty import Shift, Who
-from scheduler.ical_lines import Event, Problem, Unusable, decode, read_events, shown
+from scheduler.ical_lines import (
+    Event,
+    Problem,
+    Unusable,
+    countable,
+    decode,
+    read_events,
+    shown,
+)
+from scheduler.ical_series import missed, moment_of
 
 HORIZON = timedelta(weeks=26)
 """How far ahead is taken what repeats; much does without end."""
@@ -50,7 +59,8 @@ PROBLEM_CODES = (
     "line_broken", "not_closed", "not_opened",
     "missing", "twice", "value_broken", "zone_unknown", "kinds_differ", "end_before_start",
     "end_and_duration", "event_broken", "uid_twice", "no_length", "too_long",
-    "rule_broken", "rule_too_often", "rule_part", "rule_never",
+    "quoted_printable",
+    "rule_broken", "rule_too_often", "rule_part", "rule_never", "no_such_time",
 )  # fmt: skip
 
 
@@ -135,7 +145,8 @@ def read_calendar(
     is later. `zone` is where whole days, and times without a zone, are. Those that are cancelled
     are among them. Raises nothing on any bytes.
     """
-    span = _Span(*(at.astimezone(zone) for at in (first, last, last_single or last)))
+    first, last, last_single = (at.astimezone(zone) for at in (first, last, last_single or last))
+    span = _Span(first, last, last_single, zone)
     events: list[Event] = []
     try:
         with _READING, warnings.catch_warnings():
@@ -152,11 +163,12 @@ def read_calendar(
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """From when until when: of what repeats, and of the rest."""
+    """From when until when: of what repeats, and of the rest; and where."""
 
     first: datetime
     last: datetime
     last_single: datetime
+    zone: ZoneInfo
 
 
 _READING = threading.Lock()
@@ -215,9 +227,9 @@ def _event_wrong(event: Event, zone: ZoneInfo) -> Iterator[Problem]:
         return
     _place(component, zone)
     start, end, span = (_value(component, name) for name in ("DTSTART", "DTEND", "DURATION"))
-    if not isinstance(start, date) or not _countable(start):
+    if not isinstance(start, date) or not countable(start):
         yield event.wrong("DTSTART", "value_broken", value=shown(event.lines["DTSTART"][-1][1]))
-    elif not isinstance(end, date | None) or not _countable(end):
+    elif not isinstance(end, date | None) or not countable(end):
         yield event.wrong("DTEND", "value_broken", value=shown(event.lines["DTEND"][-1][1]))
     elif not isinstance(span, timedelta | None):
         yield event.wrong("DURATION", "value_broken", value=shown(event.lines["DURATION"][-1][1]))
@@ -248,7 +260,7 @@ def _end_wrong(
         yield event.wrong("DTEND", "kinds_differ")
     elif span is not None and not has_time and span % timedelta(days=1):
         yield event.wrong("DURATION", "kinds_differ")
-    elif end is not None and _moment(end, zone) < _moment(start, zone):
+    elif end is not None and moment_of(end, zone) < moment_of(start, zone):
         yield event.wrong("DTEND", "end_before_start")
     elif span is not None and span < timedelta():
         yield event.wrong("DURATION", "end_before_start")
@@ -276,16 +288,20 @@ def _series(events: Sequence[Event]) -> list[list[Event]]:
 
 def _times(series: Sequence[Sequence[Event]], span: _Span) -> tuple[Occurrence, ...]:
     found: list[Occurrence] = []
+    problems: list[Problem] = []
     give_up = monotonic() + PATIENCE
     for events in series:
         if monotonic() > give_up:
             raise Unusable(Problem(events[0].line, "", "too_slow"))
         try:
             found += _times_of(events, span)
+            problems += missed(events, span.first, span.last, span.zone)
         except Exception:  # of many kinds: a rule, a date or a mixture that makes no sense
             raise Unusable(Problem(events[0].line, "", "event_broken")) from None
         if len(found) > MOST_TIMES:
             raise Unusable(Problem(events[0].line, "", "too_many_times", {"limit": MOST_TIMES}))
+    if problems:
+        raise Unusable(*sorted(problems, key=lambda it: it.line))
     return tuple(sorted(found, key=lambda it: (it.start, it.end, it.line)))
 
 
@@ -296,7 +312,7 @@ def _times_of(events: Sequence[Event], span: _Span) -> Iterator[Occurrence]:
     endless = any(event.lines["RRULE"] for event in events)
     is_series = endless or any(event.lines[it] for event in events for it in _OF_A_SERIES)
     last = span.last if endless else max(span.last, span.last_single)
-    zone = span.first.tzinfo
+    zone = span.zone
     times = [
         (by_line[int(each[_STAMP])], each)
         for each in recurring_ical_events.of(calendar).between(span.first, last)
@@ -305,7 +321,7 @@ def _times_of(events: Sequence[Event], span: _Span) -> Iterator[Occurrence]:
         beyond = (it for it in _overrides(events, zone) if _at(it, "DTSTART", zone) >= last)
         times += [(it, it.component) for it in beyond]
     for event, each in times:
-        start, end = (_moment(at, zone) for at in _ends(each))
+        start, end = (moment_of(at, zone) for at in _ends(each))
         if start < max(last, span.last_single) and (span.first < end or span.first <= start):
             original = _original(event, each, start, zone) if is_series else None
             cancelled = str(each.get("STATUS", "")).upper() == "CANCELLED"
@@ -323,7 +339,7 @@ def _overrides(events: Sequence[Event], zone: tzinfo | None) -> list[Event]:
 
 def _at(event: Event, name: str, zone: tzinfo | None) -> datetime:
     at: Any = _value(event.component, name)
-    return _moment(at, zone)
+    return moment_of(at, zone)
 
 
 def _ends(each: Any) -> tuple[date, date]:
@@ -335,25 +351,13 @@ def _original(event: Event, each: Component, start: datetime, zone: tzinfo | Non
     said: Any = each.get("RECURRENCE-ID")
     if said is None:
         return start
-    first = _moment(said.dt, zone)
+    first = moment_of(said.dt, zone)
     if said.params.get("RANGE", "").upper() != "THISANDFUTURE":
         return first
     shift = _clock(_at(event, "DTSTART", zone), zone) - _clock(first, zone)
-    return _moment(_clock(start, zone) - shift, zone)
+    return moment_of(_clock(start, zone) - shift, zone)
 
 
 def _clock(at: datetime, zone: tzinfo | None) -> datetime:
     """What the clocks there show."""
     return at.astimezone(zone).replace(tzinfo=None)
-
-
-def _countable(at: date | None) -> bool:
-    """Whether every zone can tell that time: the first and the last year have no neighbours."""
-    return at is None or date.min.year < at.year < date.max.year
-
-
-def _moment(at: date, zone: tzinfo | None) -> datetime:
-    """That time in UTC, or when that day begins."""
-    if not isinstance(at, datetime):
-        at = datetime.combine(at, time.min)
-    return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)

@@ -10,9 +10,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from itertools import product
 
-from icalendar import Component
+from icalendar import Component, vDDDTypes
 from icalendar.timezone import tzp
 
 MOST_BYTES = 2_000_000
@@ -51,6 +52,8 @@ class Event:
         default_factory=lambda: defaultdict(list)
     )
     component: Component = field(default_factory=Component)
+    quoted: dict[str, int] = field(default_factory=dict)
+    """Properties whose text is QUOTED-PRINTABLE, and their line: nobody reads that any more."""
 
     @property
     def uid(self) -> str:
@@ -63,14 +66,30 @@ class Event:
         return int(self.lines["SEQUENCE"][0][1]) if self.lines["SEQUENCE"] else None
 
     @property
+    def begins(self) -> datetime | None:
+        """When it is to begin at first, in UTC; None: at no hour. To be asked of a good file."""
+        return self.moment("DTSTART")
+
+    @property
     def stands(self) -> set[tuple[int, str]]:
         """Line and name of each of its properties: where a mistake is one of its own."""
         return {(line, name) for name, its in self.lines.items() for line, _ in its}
+
+    def moment(self, name: str) -> datetime | None:
+        """That time in UTC; None where none stands, or a whole day."""
+        stands = self.component.get(name)
+        at = stands.dt if isinstance(stands, vDDDTypes) else None
+        return at.astimezone(UTC) if isinstance(at, datetime) else None
 
     def wrong(self, name: str, code: str, /, **params: str | int) -> Problem:
         """A mistake in the last of these properties, or in the event as a whole."""
         at = self.lines[name][-1][0] if self.lines[name] else self.line
         return Problem(at, name, code, params)
+
+
+def countable(at: date | None) -> bool:
+    """Whether every zone can tell that time: the first and the last year have no neighbours."""
+    return at is None or date.min.year < at.year < date.max.year
 
 
 def decode(data: bytes) -> str:
@@ -132,12 +151,17 @@ class _Scan:
         self.problems: list[Problem] = []
         self._zones: list[tuple[int, str, str]] = []  # as they are used
         self._defined: set[str] = set()
+        self._quoted: Problem | None = None  # the property before, where it may go on
 
     def line(self, number: int, line: str) -> None:
         found = _CONTENT.fullmatch(line)
         if found is None:
-            self.problems.append(Problem(number, "", "line_broken"))
+            if self._quoted is None:
+                self.problems.append(Problem(number, "", "line_broken"))
+            elif self._quoted not in self.problems[-1:]:
+                self.problems.append(self._quoted)
             return
+        self._quoted = None
         name, value = found["name"].upper(), found["value"].strip()
         if name == "BEGIN":
             around = [it for it in self.open if it[1] == value.upper() == "VEVENT"]
@@ -158,6 +182,9 @@ class _Scan:
         component = self.open[-1][1]
         if component == "VEVENT":
             self.events[-1].lines[name].append((number, value))
+            if _QUOTED.search(parameters):
+                self.events[-1].quoted[name] = number
+                self._quoted = Problem(number, name, "quoted_printable")
         if component == "VTIMEZONE" and name == "TZID":
             self._defined.add(value)
         if zone := _ZONE.search(parameters):
@@ -178,6 +205,7 @@ class _Scan:
 _CONTENT = re.compile(
     r'(?P<name>[A-Za-z0-9-]+)(?P<parameters>(?:;(?:"[^"]*"|[^":])*)?):(?P<value>.*)', re.DOTALL
 )
+_QUOTED = re.compile(r';(?:ENCODING=)?"?QUOTED-PRINTABLE"?(?:;|$)', re.IGNORECASE)
 _ZONE = re.compile(r';TZID=(?:"(?P<quoted>[^"]*)"|(?P<bare>[^";:,]*))', re.IGNORECASE)
 
 

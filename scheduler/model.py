@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+
+FARTHEST = timedelta(days=731)
+"""So far ahead a reception is planned at most; beyond that a year is mistyped."""
 
 
 class ReceptionState(StrEnum):

@@ -37,7 +37,7 @@ from scheduler.exchange import (
 )
 from scheduler.ical import Occurrence
 from scheduler.ical_lines import Event, Problem, shown, unescaped
-from scheduler.model import Reception, ReceptionState
+from scheduler.model import FARTHEST, Reception, ReceptionState
 
 LONGEST_UID = 480
 MOMENT = "%Y%m%dT%H%M%SZ"
@@ -80,12 +80,16 @@ def name_wrong(event: Event) -> Iterator[Problem]:
         yield event.wrong("UID", "missing")
     elif wrong is not None:
         yield event.wrong("UID", wrong[0], **wrong[1])
+    if event.lines["RECURRENCE-ID"] and event.begins and not event.moment("RECURRENCE-ID"):
+        yield event.wrong("RECURRENCE-ID", "kinds_differ")
 
 
-def read_event(at: Occurrence, places: Places, zone: ZoneInfo) -> Reception | list[Problem]:
+def read_event(
+    at: Occurrence, places: Places, now: datetime, zone: ZoneInfo
+) -> Reception | list[Problem]:
     """The reception at that time, with no id unless it came from us; or what is wrong with it."""
     reading = _Reading(at.event, places)
-    problems = [*_time_wrong(at, zone), *reading.problems]
+    problems = [*_time_wrong(at, now, zone), *reading.problems]
     if problems:
         return problems
     uid = uid_at(at)
@@ -110,7 +114,7 @@ def said_wrong(event: Event, places: Places) -> list[Problem]:
     return [*name_wrong(event), *_Reading(event, places).problems]
 
 
-def _time_wrong(at: Occurrence, zone: ZoneInfo) -> Iterator[Problem]:
+def _time_wrong(at: Occurrence, now: datetime, zone: ZoneInfo) -> Iterator[Problem]:
     """What cannot be a reception: women come on one day, at an hour."""
     if re.fullmatch("[0-9]{8}", at.event.lines["DTSTART"][0][1]):
         yield at.event.wrong("DTSTART", "whole_day")
@@ -118,13 +122,20 @@ def _time_wrong(at: Occurrence, zone: ZoneInfo) -> Iterator[Problem]:
         yield at.event.wrong("DTEND", "no_length")
     elif at.start.astimezone(zone).date() != at.end.astimezone(zone).date():
         yield at.event.wrong("DTEND", "over_midnight")
+    elif at.start - now > FARTHEST and not at.cancelled:
+        put_in = at.event.lines["RDATE"] and at.original != at.event.begins
+        yield at.event.wrong("RDATE" if put_in else "DTSTART", "too_far")
 
 
 class _Reading:
     """What the properties of one event say, and the mistakes found in them."""
 
     def __init__(self, event: Event, places: Places) -> None:
-        self.problems: list[Problem] = []
+        self.problems = [
+            Problem(line, name, "quoted_printable")
+            for name, line in event.quoted.items()
+            if name in (*_PROPERTY.values(), _CODE, _CATEGORIES)
+        ]
         self._event = event
         self._places = places
         self.texts = {field: self._text(name) for field, name in _PROPERTY.items()}
@@ -142,14 +153,15 @@ class _Reading:
         stands = self._event.lines[name]
         if len(stands) > 1:
             self.problems.append(self._event.wrong(name, "twice"))
-        return tidy(unescaped(stands[0][1])) if stands else ""
+        readable = stands and name not in self._event.quoted
+        return tidy(unescaped(stands[0][1])) if readable else ""
 
     def _check(self) -> None:
         for field, value in self.texts.items():
             wrong = text_wrong(value, LONGEST[field])
             if wrong is not None:
                 self.problems.append(self._event.wrong(_PROPERTY[field], wrong[0], **wrong[1]))
-        if not self.texts["place"]:
+        if not self.texts["place"] and "LOCATION" not in self._event.quoted:
             self.problems.append(self._event.wrong("LOCATION", "missing"))
 
     def _municipality(self, in_place: str) -> str:
@@ -171,6 +183,8 @@ class _Reading:
             missing = event.wrong(_CATEGORIES, "municipality_missing", known=known_codes(places))
             by_name = (it for it in self._refused(sorts) if it.code == "municipality_by_name")
             wrong = [next(by_name, missing)]
+        if self.problems and event.quoted:  # it may stand in what cannot be read
+            return ""
         self.problems += wrong[:1]
         return "" if wrong else known[0]
 

@@ -1,54 +1,43 @@
 """Receptions in and out as an iCalendar file (RFC 5545).
 
-What stands where in an event is told by `reception_event`. A file with any mistake gives no
-reception at all, and every mistake by its line: those of `scheduler.ical`, and
+What stands where in an event is told by `reception_event`, which reception it is by
+`reception_match`. A file with any mistake gives no reception at all, and every mistake by its
+line: those of `scheduler.ical`, and
 
     municipality_missing {known} · municipality_unknown {value, known} · municipality_twice ·
     municipality_by_name {value, code, ekatte} · too_long {found, limit} · unreadable ·
-    whole_day · over_midnight · no_length · repeated {first} · nothing_ahead {weeks}
+    whole_day · over_midnight · no_length · repeated {first} · nothing_ahead {weeks} · too_far
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from icalendar import Calendar, Timezone, vDDDTypes, vDuration, vText
+from icalendar import Calendar, Timezone, vDuration, vText
 
 from scheduler.exchange import Places, after_change
 from scheduler.ical import HORIZON, CalendarResult, Occurrence, read_calendar
-from scheduler.ical_lines import Event, Problem
+from scheduler.ical_lines import Problem
 from scheduler.model import Reception, ReceptionState
 from scheduler.plan import takes_place
-from scheduler.reception_event import (
-    MOMENT,
-    OWN_UID,
-    name_wrong,
-    read_event,
-    said_wrong,
-    uid_at,
-    uid_of,
-    write_event,
-)
+from scheduler.reception_event import name_wrong, read_event, said_wrong, write_event
+from scheduler.reception_match import Draft, Matching, place_and_time, series_of
 
 OWN_CODES = (
     "too_big", "no_events", "too_many_events", "too_many_times", "too_slow", "nothing_ahead",
     "rule_too_often", "no_length", "too_long", "unreadable", "whole_day", "over_midnight",
     "repeated", "municipality_missing", "municipality_by_name", "municipality_unknown",
-    "municipality_twice",
+    "municipality_twice", "too_far",
 )  # fmt: skip
 """What is told of receptions in other words than of duties; the rest is `ical.PROBLEM_CODES`."""
 
-NEAR = timedelta(days=3)
-"""So far a whole series is moved at most, for its times to be known again."""
 PUBLISHED_EVERY = timedelta(hours=1)
 """How often a phone that subscribed should look again."""
 
-_OF_SERIES = re.compile(r"(?P<uid>.+)/(?P<original>[0-9]{8}T[0-9]{6}Z)", re.DOTALL)
 _LAST = datetime(9000, 1, 1, tzinfo=UTC)
 
 
@@ -60,8 +49,9 @@ class IcsResult:
     """What a file asks for; or, when there is any problem, only the problems.
 
     `receptions` are to be saved. Of those that lie ahead, by what becomes of them: `older` are
-    left alone, because they were changed here since. What repeats was taken as far as `until`;
-    None: nothing does.
+    left alone, because they were changed here since; `stay_cancelled` too: they were called off
+    here and take place in the file, and no file brings back what was called off. What repeats was
+    taken as far as `until`; None: nothing does.
     """
 
     receptions: tuple[Reception, ...] = ()
@@ -71,6 +61,7 @@ class IcsResult:
     cancelled: int = 0
     older: int = 0
     unchanged: int = 0
+    stay_cancelled: int = 0
     until: datetime | None = None
 
 
@@ -100,17 +91,17 @@ def read_ics(
     if read.problems:
         wrong = [*read.problems, *_also_wrong(read, places, now)]
         return IcsResult(problems=tuple(sorted(wrong, key=lambda it: it.line)))
-    matching = _Matching(known, read.events, now, until)
-    drafts = [_draft(it, matching.by_name(it), places, zone) for it in read.occurrences]
+    matching = Matching(known, read.events, now, until, zone)
+    drafts = [_draft(it, matching.by_name(it), places, now, zone) for it in read.occurrences]
     problems = sorted(_unfit(drafts), key=lambda it: it.line)
     if problems:
         return IcsResult(problems=tuple(problems))
     matching.by_what_they_say(drafts)
-    gone = matching.gone()
-    if not drafts and not gone:
+    gone, stayed = matching.gone(), matching.stayed()
+    if not drafts and not gone and not stayed:
         ahead = Problem(0, "", "nothing_ahead", {"weeks": HORIZON.days // 7})
         return IcsResult(problems=(ahead,))
-    outcome = _Outcome(new_id)
+    outcome = _Outcome(new_id, len(stayed))
     for draft in drafts:
         outcome.take(draft)
     for old in gone:
@@ -119,28 +110,16 @@ def read_ics(
     return outcome.result(until if repeats else None)
 
 
-@dataclass(slots=True)
-class _Draft:
-    """One time of an event: the reception it would be, and the one that it is known as.
-
-    `adopted`: known by place and time, from another calendar.
-    """
-
-    at: Occurrence
-    old: Reception | None
-    new: Reception | None = None
-    problems: Sequence[Problem] = ()
-    adopted: bool = False
-
-
-def _draft(at: Occurrence, old: Reception | None, places: Places, zone: ZoneInfo) -> _Draft:
+def _draft(
+    at: Occurrence, old: Reception | None, places: Places, now: datetime, zone: ZoneInfo
+) -> Draft:
     unnamed = list(name_wrong(at.event))
     if at.cancelled and old is not None:  # needs to say no more than which
-        return _Draft(at, old, problems=unnamed)
-    read = read_event(at, places, zone)
+        return Draft(at, old, problems=unnamed)
+    read = read_event(at, places, now, zone)
     if isinstance(read, Reception):
-        return _Draft(at, old, read, unnamed)
-    return _Draft(at, old, problems=[*unnamed, *read])
+        return Draft(at, old, read, unnamed)
+    return Draft(at, old, problems=[*unnamed, *read])
 
 
 def _also_wrong(read: CalendarResult, places: Places, now: datetime) -> Iterator[Problem]:
@@ -153,20 +132,20 @@ def _also_wrong(read: CalendarResult, places: Places, now: datetime) -> Iterator
     for event in read.events:
         if event.line in lines or not event.stands.isdisjoint(wrong):
             continue
-        begins = _begins(event)
-        is_ahead = begins is not None and (begins > now or bool(event.lines["RRULE"]))
+        at = event.begins
+        is_ahead = at is not None and (at > now or bool(event.lines["RRULE"]))
         if is_ahead and str(event.component.get("STATUS", "")).upper() != "CANCELLED":
             yield from said_wrong(event, places)
 
 
-def _unfit(drafts: Sequence[_Draft]) -> Iterator[Problem]:
+def _unfit(drafts: Sequence[Draft]) -> Iterator[Problem]:
     """Every mistake once, however often its event repeats; and what stands there twice."""
     told: set[tuple[int, str, str]] = set()
     seen: dict[tuple[str, str, datetime], int] = {}
     for draft in drafts:
         found, it = draft.problems, draft.new
         if it is not None and not draft.at.cancelled:
-            first = seen.setdefault(_place_and_time(it), draft.at.line)
+            first = seen.setdefault(place_and_time(it), draft.at.line)
             if first != draft.at.line:
                 found = [*found, draft.at.event.wrong("DTSTART", "repeated", first=first)]
         for problem in found:
@@ -176,131 +155,27 @@ def _unfit(drafts: Sequence[_Draft]) -> Iterator[Problem]:
                 yield problem
 
 
-# --- which reception is meant ---------------------------------------------------------------------
-
-
-class _Matching:
-    """Finds for each occurrence the reception that it is, each reception once."""
-
-    def __init__(
-        self, known: Iterable[Reception], events: Sequence[Event], now: datetime, until: datetime
-    ) -> None:
-        self._by_uid = {uid_of(it): it for it in known}
-        self._by_id = {it.id: it for it in self._by_uid.values()}
-        self._now = now
-        self._until = until
-        self._taken: set[str] = set()
-        self._left: defaultdict[str, list[Reception]] | None = None
-        self._events = events
-        whole = [it for it in events if not it.lines["RECURRENCE-ID"]]
-        self._whole = {it.uid for it in whole}
-        """The UIDs of which the file says all, not only how one time of a series changed."""
-        self._first = {(it.uid, _begins(it)) for it in whole}
-
-    def by_name(self, at: Occurrence) -> Reception | None:
-        """The one of its UID. What repeats now and did not before was its first time, and back."""
-        uid, name = at.event.uid, uid_at(at)
-        names = [name]
-        if at.original is None:
-            names.append(f"{uid}/{at.start:{MOMENT}}")
-        elif (uid, at.original) in self._first:
-            names.append(uid)
-        found = [self._by_uid[each] for each in names if each in self._by_uid]
-        if own := OWN_UID.fullmatch(name):
-            found += [self._by_id[own["id"]]] if own["id"] in self._by_id else []
-        return next((self._take(it) for it in found if it.id not in self._taken), None)
-
-    def by_what_they_say(self, drafts: Sequence[_Draft]) -> None:
-        """Those under another name: by place and time, then by the nearest time of the series."""
-        new = [it for it in drafts if it.old is None and not it.at.cancelled]
-        there = {_place_and_time(it): it for it in self._free()}
-        for draft in new:
-            same = there.pop(_place_and_time(draft.new), None) if draft.new else None
-            if same is not None:
-                draft.old, draft.adopted = self._take(same), True
-        for draft in new:
-            if draft.old is None:
-                near = [it for it in self._left_of(draft.at.event.uid) if _is_near(draft, it)]
-                near.sort(key=lambda it: abs(it.start - draft.at.start))
-                draft.old = self._take(near[0]) if near else None
-
-    def gone(self) -> list[Reception]:
-        """Those that their calendar does not hold any more, as far as it was read."""
-        left = {it.id: it for uid in sorted(self._whole) for it in self._left_of(uid)}
-        return list(left.values())
-
-    def _left_of(self, uid: str) -> list[Reception]:
-        """Those of this event or series, as far as it was read, that nothing in the file is."""
-        if uid not in self._whole:
-            return []
-        if self._left is None:
-            self._left = defaultdict(list)
-            for it in self._free():
-                series, original = _series_of(it)
-                if original is None or original < f"{self._until:{MOMENT}}":
-                    self._left[series].append(it)
-                if original is not None:
-                    self._left[uid_of(it)].append(it)
-        return [it for it in self._left[uid] if it.id not in self._taken]
-
-    def sequence_of(self, reception: Reception) -> int | None:
-        """How often the calendar says that this one, or its whole series, was changed."""
-        uids = (uid_of(reception), _series_of(reception)[0])
-        counts = [it.sequence for it in self._events if it.uid in uids and it.sequence is not None]
-        return max(counts, default=None)
-
-    def _take(self, reception: Reception) -> Reception:
-        self._taken.add(reception.id)
-        return reception
-
-    def _free(self) -> list[Reception]:
-        """Those ahead that are to take place and that no event of the file is, soonest first."""
-        free = (
-            it
-            for it in self._by_id.values()
-            if it.end > self._now and takes_place(it) and it.id not in self._taken
-        )
-        return sorted(free, key=lambda it: (it.start, it.id))
-
-
-def _begins(event: Event) -> datetime | None:
-    stands = event.component.get("DTSTART")
-    at = stands.dt if isinstance(stands, vDDDTypes) else None
-    return at.astimezone(UTC) if isinstance(at, datetime) else None
-
-
-def _series_of(reception: Reception) -> tuple[str, str | None]:
-    """The UID of the series that it is one time of, and which; or its own and None."""
-    found = _OF_SERIES.fullmatch(reception.uid)
-    return (found["uid"], found["original"]) if found else (uid_of(reception), None)
-
-
-def _place_and_time(it: Reception) -> tuple[str, str, datetime]:
-    return it.municipality, it.place.casefold(), it.start
-
-
-def _is_near(draft: _Draft, old: Reception) -> bool:
-    return abs(old.start - draft.at.start) <= NEAR
-
-
 # --- what becomes of it ---------------------------------------------------------------------------
 
 
 class _Outcome:
     """What is to be saved, and the figures of the report."""
 
-    def __init__(self, new_id: Callable[[], str]) -> None:
+    def __init__(self, new_id: Callable[[], str], stayed: int) -> None:
+        """`stayed`: so many were changed here since, and the file has nothing of them."""
         self._new_id = new_id
         self._saved: list[Reception] = []
-        self._figures: Counter[str] = Counter()
+        self._figures: Counter[str] = Counter(older=stayed)
         self._older: set[str] = set()
 
-    def take(self, draft: _Draft) -> None:
+    def take(self, draft: Draft) -> None:
         old, new = draft.old, draft.new
         if old is None:
             if new is not None:
                 self._count("added", new if new.id else replace(new, id=self._new_id()))
-        elif not draft.adopted and _is_older(draft.at.event.sequence, draft.at.cancelled, old):
+        elif not takes_place(old) and not draft.at.cancelled:
+            self._count("stay_cancelled")
+        elif not draft.adopted and _is_older(draft.at.event.sequence, old):
             self._count("older")
             self._older.add(draft.at.event.uid)
         elif new is None or draft.at.cancelled:
@@ -314,9 +189,9 @@ class _Outcome:
         Of a series the count of one time says nothing of the others: such a file is older only
         if another time in it is.
         """
-        uid, original = _series_of(old)
+        uid, original = series_of(old)
         may_be_older = original is None or uid in self._older
-        if may_be_older and _is_older(sequence, True, old):
+        if may_be_older and _is_older(sequence, old):
             self._count("older")
         else:
             self._cancel(old, sequence)
@@ -344,18 +219,14 @@ class _Outcome:
             cancelled=of["cancelled"],
             older=of["older"],
             unchanged=of["unchanged"],
+            stay_cancelled=of["stay_cancelled"],
             until=until,
         )
 
 
-def _is_older(sequence: int | None, cancelled: bool, old: Reception) -> bool:
-    """Whether the file was written before what is known.
-
-    Where nobody counts, the file is taken; but what was called off here does not come back by it.
-    """
-    if sequence is None:
-        return old.state is ReceptionState.CANCELLED and not cancelled
-    return sequence < old.sequence
+def _is_older(sequence: int | None, old: Reception) -> bool:
+    """Whether the file was written before what is known. Where nobody counts, it is taken."""
+    return sequence is not None and sequence < old.sequence
 
 
 def _changed(old: Reception, new: Reception) -> Reception:

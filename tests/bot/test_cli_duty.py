@@ -20,13 +20,16 @@ from bot.cli_duty import DAYS, PROBLEMS, told
 from bot.privacy.vault import Vault
 from bot.settings import Settings
 from bot.storage.migrate import migrate
-from bot.storage.records import Case, CaseState, Role
+from bot.storage.records import Case, CaseState, Role, Wish
 from scheduler.ical import PROBLEM_CODES
 from scheduler.ical_lines import Problem
 from tests.bot.test_cli import Keyboard, QuickKeyboard
 
 T = TypeVar("T")
-TOMORROW = datetime.now(UTC) + timedelta(days=1)
+
+
+def tomorrow() -> datetime:
+    return datetime.now(UTC) + timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
@@ -80,14 +83,8 @@ def test_the_list_shows_what_each_speaks_and_whose_phone_rings(centre: Keyboard)
     assert "bg, tr" in row(listed, "maria")
     assert "tr" not in row(listed, "boss")
 
-    async def link(phen: Phen) -> None:
-        member = await phen.store.staff_by_login("maria")
-        assert member is not None
-        await phen.store.offer_bell(member.id, b"code", TOMORROW)
-        assert await phen.store.link_bell(b"code", "4711")
-
     assert "linked" not in listed
-    beside(centre, link)
+    beside(centre, linked)
     listed = centre.types("staff", "list").out
     assert "linked" in row(listed, "maria")
     assert "linked" not in row(listed, "boss")
@@ -103,6 +100,43 @@ def test_a_language_that_the_line_does_not_speak_is_refused_and_those_it_does_ar
     assert "tr" in said
     assert centre.types(*invite, "tr", "--language", "en").out.startswith("http")
     assert "en, tr" in row(centre.types("staff", "list").out, "ana")
+
+
+@pytest.mark.parametrize("act", ["freeze", "remove"])
+def test_who_is_linked_is_put_out_of_the_group_and_the_operator_reads_so(
+    centre: Keyboard, act: str
+) -> None:
+    beside(centre, linked)
+    said = centre.types("staff", act, "maria")  # in a shell that knows of no group
+    assert "put out of the desk's Telegram group within seconds" in said.out
+
+    async def noted(phen: Phen) -> list[str]:
+        return [note.name for note in await phen.store.group_notes() if note.wish is Wish.OUT]
+
+    assert beside(centre, noted) == ["maria"]
+    if act == "freeze":
+        assert "can be added" in centre.types("staff", "thaw", "maria", **a_group(centre)).out
+
+
+def test_whom_phen_cannot_put_out_the_operator_reads_too(centre: Keyboard) -> None:
+    assert "no Telegram group" in centre.types("staff", "freeze", "maria").out
+    said = centre.types("staff", "remove", "maria", **a_group(centre))
+    assert "administrator puts her out. Do it now." in said.out
+
+
+def a_group(centre: Keyboard) -> dict[str, str]:
+    """The settings of a desk that has one."""
+    token = centre.folder / "desk.token"
+    token.write_text("5550001:AAE-desk_token")
+    return {"PHEN_DESK_TOKEN_FILE": str(token), "PHEN_DESK_CHAT": "-1001234567890"}
+
+
+async def linked(phen: Phen) -> None:
+    """Maria's telephone."""
+    member = await phen.store.staff_by_login("maria")
+    assert member is not None
+    await phen.store.offer_bell(member.id, b"code", tomorrow())
+    assert await phen.store.link_bell(b"code", "4711")
 
 
 def test_who_is_frozen_is_thawed_again_and_her_case_waits(centre: Keyboard) -> None:
@@ -242,7 +276,7 @@ def calendar(*events: str) -> str:
 
 def test_a_calendar_is_taken_whole_and_the_next_one_replaces_it(centre: Keyboard) -> None:
     file = centre.folder / "duties.ics"
-    daily = f"DTSTART:{TOMORROW:%Y%m%d}T041700Z\nDURATION:PT1H\nRRULE:FREQ=DAILY"
+    daily = f"DTSTART:{tomorrow():%Y%m%d}T041700Z\nDURATION:PT1H\nRRULE:FREQ=DAILY"
     file.write_text(calendar(daily))
     said = centre.types("duty", "import", "maria", str(file))
     assert said.status == 0
@@ -262,7 +296,7 @@ def test_each_mistake_in_a_calendar_is_named_by_its_line_and_nothing_is_taken(
     centre: Keyboard,
 ) -> None:
     file = centre.folder / "duties.ics"
-    good = f"DTSTART:{TOMORROW:%Y%m%d}T090000Z\nDURATION:PT1H"
+    good = f"DTSTART:{tomorrow():%Y%m%d}T090000Z\nDURATION:PT1H"
     bad = f"{good}\nRRULE:FREQ=SECONDLY"
     file.write_text(calendar(good, bad, good.replace("DTSTART", "DTSTART;TZID=Mars/Base")))
     said = Keyboard(centre.folder).refused("duty", "import", "maria", str(file), lines=2)

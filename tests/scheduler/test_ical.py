@@ -183,6 +183,89 @@ def test_one_time_is_moved_together_with_all_that_follow() -> None:
     ]
 
 
+IN_SOFIA = MONDAYS.replace(":2026", ";TZID=Europe/Sofia:2026")
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ("EXDATE;VALUE=DATE:20261130", (9, "EXDATE", "kinds_differ")),
+        ("EXDATE:20261207", (9, "EXDATE", "kinds_differ")),
+        ("RDATE;VALUE=DATE:20261202", (9, "RDATE", "kinds_differ")),
+        ("EXDATE;TZID=Europe/Sofia:20261130T000000", (9, "EXDATE", "no_such_time")),
+        ("EXDATE:20261130T090000Z", (9, "EXDATE", "no_such_time")),
+        ("EXDATE:20261201T090000", (9, "EXDATE", "no_such_time")),
+        ("EXDATE:20261130T090000\nEXDATE:20261207T090000,20261214T180000",
+         (10, "EXDATE", "no_such_time")),
+    ],
+)  # fmt: skip
+def test_what_is_to_be_taken_out_and_is_no_time_of_the_series_is_refused_by_its_line(
+    said: str, problem: tuple[int, str, str]
+) -> None:
+    assert refused(calendar(f"{IN_SOFIA}\n{said}")) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("which", "code"),
+    [
+        ("RECURRENCE-ID;VALUE=DATE:20261130", "kinds_differ"),
+        ("RECURRENCE-ID;TZID=Europe/Sofia:20261130T000000", "no_such_time"),
+        ("RECURRENCE-ID:20261202T070000Z", "no_such_time"),
+    ],
+)
+@pytest.mark.parametrize("status", ["CONFIRMED", "CANCELLED"])
+def test_one_time_that_is_no_time_of_its_series_is_refused_by_its_line(
+    which: str, code: str, status: str
+) -> None:
+    one = f"UID:m\n{which}\nSTATUS:{status}\nDTSTART:20261130T120000\nDURATION:PT1H"
+    assert refused(calendar(MONDAYS, one)) == [(12, "RECURRENCE-ID", code)]
+
+
+def test_a_missed_time_is_told_as_the_clock_here_shows_it() -> None:
+    data = calendar(f"{MONDAYS}\nEXDATE:20261130T090000Z")
+    (problem,) = read_shifts(data, "maria", NOW, SOFIA).problems
+    assert problem.params == {"value": "2026-11-30 11:00"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "EXDATE:20261117T090000\nEXDATE;VALUE=DATE:20261116",
+        "EXDATE:20261222T090000",
+        "EXDATE:00010101T000000",
+        "EXDATE:20270727T090000",
+    ],
+    ids=["before today", "after its end", "the first year", "beyond what is read"],
+)
+def test_what_a_series_cannot_miss_any_more_or_yet_does_no_harm(said: str) -> None:
+    assert len(times(calendar(f"{MONDAYS}\n{said}"))) == 4
+
+
+def test_a_time_of_today_that_is_over_is_still_missed() -> None:
+    today = MONDAYS.replace("1123", "1122").replace("T17", "T23")
+    assert refused(calendar(f"{today}\nEXDATE:20261122T000000")) == [(9, "EXDATE", "no_such_time")]
+
+
+def test_a_time_is_taken_out_in_any_zone_and_so_is_one_that_was_put_in_or_changed() -> None:
+    out = "EXDATE;TZID=Europe/Berlin:20261130T080000\nEXDATE:20261207T070000Z"
+    put_in = "RDATE:20261208T090000\nEXDATE:20261208T090000"
+    assert len(times(calendar(f"{IN_SOFIA}\n{out}\n{put_in}"))) == 2
+    berlin = IN_SOFIA.replace("Sofia", "Berlin")
+    assert len(times(calendar(f"{berlin}\nEXDATE:20261130T090000"))) == 3
+    days = "DTSTART;VALUE=DATE:20261123\nRRULE:FREQ=DAILY;COUNT=4\nEXDATE;VALUE=DATE:20261125"
+    assert len(times(calendar(days))) == 3
+    changed = "UID:m\nRECURRENCE-ID:20261130T090000\nDTSTART:20261201T120000\nDURATION:PT1H"
+    assert len(times(calendar(f"{MONDAYS}\nEXDATE:20261130T090000", changed))) == 3
+
+
+def test_what_a_duty_does_not_need_may_be_written_in_an_old_way() -> None:
+    event = "DTSTART:20261123T090000\nDURATION:PT1H\nSUMMARY;ENCODING=QUOTED-PRINTABLE:=D0=91"
+    assert len(times(calendar(event))) == 1
+    cut = event + "=\n=D1=8F=\n=D0=91"
+    assert refused(calendar(cut)) == [(8, "SUMMARY", "quoted_printable")]
+    assert refused(calendar(f"{event}\nURL:x\n=D0=91")) == [(10, "", "line_broken")]
+
+
 def test_of_two_versions_of_an_event_the_later_one_counts() -> None:
     old = "UID:a\nSEQUENCE:1\nDTSTART:20261123T090000\nDURATION:PT1H"
     new = "UID:a\nSEQUENCE:2\nDTSTART:20261124T090000\nDURATION:PT1H"

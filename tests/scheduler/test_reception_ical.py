@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 
 import icalendar
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scheduler.exchange import tidy
 from scheduler.ical import PROBLEM_CODES
-from scheduler.model import Reception, ReceptionState
+from scheduler.model import FARTHEST, Reception, ReceptionState
 from scheduler.reception_event import _AT_THE_END, LONGEST_UID
 from scheduler.reception_ical import OWN_CODES, IcsResult, is_calendar, read_ics, write_ics
 from tests.scheduler.test_ical import CUSTOM_ZONE, calendar
@@ -52,7 +52,7 @@ class Plan:
         result = read(data or calendar(*events), self.known.values(), now)
         assert result.problems == ()
         self.known |= {it.id: it for it in result.receptions}
-        names = ("added", "changed", "cancelled", "older", "unchanged")
+        names = ("added", "changed", "cancelled", "older", "unchanged", "stay_cancelled")
         return ", ".join(
             f"{getattr(result, name)} {name}" for name in names if getattr(result, name)
         )
@@ -178,11 +178,11 @@ def test_an_hour_of_a_series_stays_the_same_when_the_clocks_change(plan: Plan) -
     assert {it.start.hour for it in plan.known.values()} == {7, 8}
 
 
-def test_what_does_not_repeat_is_taken_however_far_it_is(plan: Plan) -> None:
-    assert plan.take(ONE.replace(":2026", ":2031")) == "1 added"
+def test_what_does_not_repeat_is_taken_two_years_ahead(plan: Plan) -> None:
+    assert plan.take(ONE.replace(":20261201", ":20281101")) == "1 added"
     moved = ONE.replace("UID:one", "UID:all\nRECURRENCE-ID:20261215T080000Z")
     assert plan.take(TUESDAYS, moved.replace(":20261201", ":20270901")) == "4 added"
-    assert plan.says()[-2:] == ["01.09 10:00 planned", "01.12 10:00 planned"]
+    assert plan.says()[-2:] == ["01.09 10:00 planned", "01.11 10:00 planned"]
 
 
 def test_what_is_over_is_left_alone_and_its_mistakes_too(plan: Plan) -> None:
@@ -248,16 +248,76 @@ def test_a_program_that_does_not_count_is_believed(plan: Plan) -> None:
             assert plan.take(uncounted.replace("T10", f"T{hour}")) == "1 changed"
 
 
-def test_what_was_called_off_here_does_not_come_back_by_one_that_does_not_count(
-    plan: Plan,
-) -> None:
+def test_what_was_called_off_here_never_comes_back_by_a_file(plan: Plan) -> None:
     uncounted = ONE.replace("SEQUENCE:0\n", "")
     plan.take(uncounted)
     plan.edit("new1", state=ReceptionState.CANCELLED)
-    assert plan.take(uncounted) == "1 older"
+    before = dict(plan.known)
+    for count_of_it in ("", "SEQUENCE:0\n", "SEQUENCE:2\n"):
+        event = ONE.replace("SEQUENCE:0\n", count_of_it)
+        assert plan.take(f"{event}\nDESCRIPTION:до пощата") == "1 stay_cancelled"
     assert plan.take(uncounted + "\nSTATUS:CANCELLED") == "1 unchanged"
-    assert plan.take(ONE.replace("SEQUENCE:0", "SEQUENCE:2")) == "1 changed"
-    assert plan.says() == ["01.12 10:00 planned"]
+    assert plan.known == before
+
+
+def test_what_was_called_off_here_does_not_come_back_with_the_rest_of_its_series(
+    plan: Plan,
+) -> None:
+    plan.take(TUESDAYS)
+    plan.edit("new1", state=ReceptionState.CANCELLED)
+    corrected = TUESDAYS.replace("SEQUENCE:0", "SEQUENCE:1") + "\nDESCRIPTION:до пощата"
+    assert plan.take(corrected) == "3 changed, 1 stay_cancelled"
+    assert plan.says()[0] == "01.12 10:00 cancelled"
+
+
+CUT = "\nEND:VEVENT\nBEGIN:VEVENT\n"
+"""Between two events."""
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        TUESDAYS.replace("T10", "T11"),
+        TUESDAYS.replace("20261201", "20261202"),
+        TUESDAYS.replace("UID:all", "UID:other"),
+        TUESDAYS.replace("COUNT=4", "UNTIL=20261202T000000Z")
+        + CUT
+        + TUESDAYS.replace("UID:all", "UID:other").replace("1201", "1208").replace("T10", "T11"),
+    ],
+    ids=["another hour", "another day", "another name", "cut in two"],
+)
+def test_what_was_called_off_here_does_not_come_back_under_another_name_or_hour(
+    plan: Plan, changed: str
+) -> None:
+    plan.take(TUESDAYS)
+    plan.edit("new2", state=ReceptionState.CANCELLED)
+    assert "1 stay_cancelled" in plan.take(changed)
+    assert [it.id for it in plan.known.values() if it.start.day in (8, 9)] == ["new2"]
+    assert plan.known["new2"].state is ReceptionState.CANCELLED
+
+
+def test_what_makes_up_for_one_that_was_called_off_here_is_added(plan: Plan) -> None:
+    plan.take(TUESDAYS)
+    plan.edit("new2", state=ReceptionState.CANCELLED)
+    instead = ONE.replace("1201", "1209")
+    assert plan.take(TUESDAYS, instead) == "1 added, 3 unchanged, 1 stay_cancelled"
+    without = TUESDAYS + "\nEXDATE;TZID=Europe/Sofia:20261208T100000"
+    another = ONE.replace("UID:one", "UID:two").replace("1201", "1210")
+    assert plan.take(without, instead, another) == "1 added, 4 unchanged"
+
+
+def test_of_two_a_week_that_move_by_a_day_the_one_that_was_called_off_stays_so(plan: Plan) -> None:
+    twice = TUESDAYS.replace("COUNT=4", "COUNT=4;BYDAY=TU,TH")
+    plan.take(twice)
+    plan.edit("new3", state=ReceptionState.CANCELLED)
+    later = twice.replace("TU,TH", "WE,FR").replace("20261201", "20261202")
+    assert plan.take(later) == "3 changed, 1 stay_cancelled"
+    assert plan.says() == [
+        "02.12 10:00 moved",
+        "04.12 10:00 moved",
+        "08.12 10:00 cancelled",
+        "11.12 10:00 moved",
+    ]
 
 
 @pytest.mark.parametrize("how", ["status", "method"])
@@ -339,7 +399,7 @@ def test_one_time_that_was_called_off_here_stays_so_when_its_series_becomes_one_
     plan.take(TUESDAYS)
     plan.edit("new1", state=ReceptionState.CANCELLED)
     one = ONE.replace("UID:one", "UID:all").replace("SEQUENCE:0\n", "")
-    assert plan.take(one) == "3 cancelled, 1 older"
+    assert plan.take(one) == "3 cancelled, 1 stay_cancelled"
 
 
 def test_an_event_that_becomes_a_series_some_other_week_has_moved(plan: Plan) -> None:
@@ -382,6 +442,114 @@ def test_a_series_that_was_cut_in_two_is_neither_cancelled_nor_doubled(plan: Pla
     assert plan.take(first, second) == "4 unchanged"
     assert len(plan.known) == 4
     assert plan.take(first, second.replace("T10", "T11")) == "2 changed, 2 unchanged"
+
+
+def test_from_some_time_on_under_a_new_name_and_at_another_hour_a_series_has_moved(
+    plan: Plan,
+) -> None:
+    plan.take(TUESDAYS)
+    first = TUESDAYS.replace("COUNT=4", "UNTIL=20261207T215959Z")
+    second = TUESDAYS.replace("COUNT=4", "COUNT=3").replace("UID:all", "UID:all_R2")
+    second = second.replace("20261201T1", "20261208T1").replace("Бяла", "БЯЛА")
+    second = second.replace("T14", "T17").replace("T10", "T14")
+    assert plan.take(first, second) == "3 changed, 1 unchanged"
+    assert plan.says() == [
+        "01.12 10:00 planned",
+        "08.12 14:00 moved",
+        "15.12 14:00 moved",
+        "22.12 14:00 moved",
+    ]
+    assert list(plan.known) == ["new1", "new2", "new3", "new4"]
+    assert plan.take(first, second) == "4 unchanged"
+
+
+def test_a_new_name_counts_anew_and_is_believed_also_of_what_was_changed_here(plan: Plan) -> None:
+    plan.take(TUESDAYS)
+    plan.edit("new4", landmark="до пощата")
+    ended = TUESDAYS.replace("COUNT=4", "COUNT=3")
+    later = ONE.replace("1201", "1222").replace("T10", "T11")
+    assert plan.take(ended, later) == "1 changed, 3 unchanged"
+    assert plan.says()[-1] == "22.12 11:00 moved"
+
+
+def test_what_moved_is_the_one_of_the_same_day_before_a_nearer_one(plan: Plan) -> None:
+    early = TUESDAYS.replace("COUNT=4", "COUNT=9;BYDAY=TU,WE").replace("T10", "T05")
+    plan.take(early.replace("T14", "T06"))
+    ended = early.replace("T14", "T06").replace("COUNT=9", "UNTIL=20261201T000000Z")
+    ended = ended.replace("20261201T0", "20261124T0")
+    late = ONE.replace("T10", "T22").replace("T14", "T23")
+    assert plan.take(ended, late) == "1 changed, 8 cancelled"
+    assert plan.says()[0] == "01.12 22:00 moved"
+
+
+def test_what_ended_and_what_began_elsewhere_or_later_are_two(plan: Plan) -> None:
+    plan.take(TUESDAYS)
+    ended = TUESDAYS.replace("COUNT=4", "COUNT=3")
+    elsewhere = ONE.replace("1201", "1223").replace("читалището", "кметството")
+    later = ONE.replace("UID:one", "UID:two").replace("1201", "1226")
+    assert plan.take(ended, elsewhere, later) == "2 added, 1 cancelled, 3 unchanged"
+
+
+def test_what_stands_in_the_file_as_called_off_did_not_move_to_the_next_one_there(
+    plan: Plan,
+) -> None:
+    plan.take(TUESDAYS)
+    off = ONE.replace("UID:one", "UID:all\nRECURRENCE-ID:20261208T080000Z\nSTATUS:CANCELLED")
+    new = ONE.replace("1201", "1209")
+    said = plan.take(TUESDAYS, off.replace("20261201", "20261208"), new)
+    assert said == "1 added, 1 cancelled, 3 unchanged"
+    assert plan.says()[1:3] == ["08.12 10:00 cancelled", "09.12 10:00 planned"]
+
+
+def postponed(plan: Plan) -> None:
+    """The team moves the first of December to the tenth, here and not in the calendar."""
+    old, later = plan.known["new1"], timedelta(days=9)
+    moved = ReceptionState.MOVED
+    plan.edit("new1", start=old.start + later, end=old.end + later, state=moved)
+
+
+@pytest.mark.parametrize("counted", ["", "SEQUENCE:0\n", "SEQUENCE:3\n"])
+@pytest.mark.parametrize("event", [ONE, TUESDAYS], ids=["one", "series"])
+def test_what_was_postponed_here_is_left_alone_when_the_day_before_is_over(
+    plan: Plan, event: str, counted: str
+) -> None:
+    event = event.replace("SEQUENCE:0\n", counted)
+    plan.take(event)
+    postponed(plan)
+    said = plan.take(event, now=NOW + timedelta(days=10))
+    assert said in ("1 older", "1 older, 3 unchanged")
+    assert "10.12 10:00 moved" in plan.says()
+    newer = event.replace("SEQUENCE:3", "SEQUENCE:9").replace("SEQUENCE:0", "SEQUENCE:9")
+    plan.take(f"{newer}\nDESCRIPTION:до пощата", now=NOW + timedelta(days=10))
+    assert "10.12 10:00 moved" in plan.says()
+
+
+def test_what_was_postponed_here_is_none_of_those_that_move_then(plan: Plan) -> None:
+    plan.take(TUESDAYS)
+    postponed(plan)
+    wednesdays = TUESDAYS.replace("1201", "1202")
+    assert plan.take(wednesdays, now=NOW + timedelta(days=11)) == "3 changed, 1 older"
+    assert plan.says()[:2] == ["09.12 10:00 moved", "10.12 10:00 moved"]
+
+
+@pytest.mark.parametrize(
+    "off",
+    [
+        TUESDAYS + "\nEXDATE;TZID=Europe/Sofia:20261201T100000",
+        TUESDAYS
+        + CUT
+        + ONE.replace("UID:one", "UID:all\nRECURRENCE-ID:20261201T080000Z\nSTATUS:CANCELLED"),
+        TUESDAYS + "\nSTATUS:CANCELLED",
+    ],
+    ids=["taken out", "one time", "series"],
+)
+def test_what_the_file_calls_off_by_name_is_cancelled_also_where_it_was_postponed(
+    plan: Plan, off: str
+) -> None:
+    plan.take(TUESDAYS)
+    postponed(plan)
+    plan.take(off, now=NOW + timedelta(days=10))
+    assert "10.12 10:00 cancelled" in plan.says()
 
 
 def test_what_stands_here_from_a_table_already_is_not_doubled(plan: Plan) -> None:
@@ -438,6 +606,28 @@ def test_an_event_that_went_to_a_past_day_is_cancelled_and_by_an_older_file_not(
         (START, "DTSTART;TZID=Nowhere:20261201T100000", (7, "DTSTART", "zone_unknown")),
         (START, "DTSTART:soon", (7, "DTSTART", "value_broken")),
         ("1201T14", "1101T14", (8, "DTEND", "end_before_start")),
+        (":2026", ":2062", (7, "DTSTART", "too_far")),
+        (END, f"{END}\nRDATE:20620101T080000Z", (9, "RDATE", "too_far")),
+        (
+            "UID:one",
+            "UID:one\nRECURRENCE-ID;VALUE=DATE:20261201",
+            (6, "RECURRENCE-ID", "kinds_differ"),
+        ),
+        (
+            "LOCATION:Бяла\\, читалището",
+            "LOCATION;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:=D0=91=D1=8F",
+            (9, "LOCATION", "quoted_printable"),
+        ),
+        (
+            "LOCATION:Бяла\\, читалището",
+            "LOCATION;QUOTED-PRINTABLE:=D0=91=\n=D1=8F=\n=D0=91",
+            (9, "LOCATION", "quoted_printable"),
+        ),
+        (
+            "CATEGORIES:rse04",
+            "CATEGORIES;encoding=quoted-printable:=D0=91",
+            (10, "CATEGORIES", "quoted_printable"),
+        ),
     ],
 )
 def test_a_mistake_is_named_by_line_and_property(
@@ -484,6 +674,29 @@ def test_mistakes_of_every_kind_are_told_at_once() -> None:
     ]
 
 
+def test_two_years_ahead_is_near_enough_and_what_is_called_off_may_be_further() -> None:
+    far = f"DTSTART:{NOW + FARTHEST:%Y%m%dT%H%M%SZ}\nDURATION:PT1H"
+    event = ONE.replace(f"{START}\n{END}", far)
+    assert read(calendar(event)).added == 1
+    beyond = event.replace("00Z", "01Z")
+    assert refused(calendar(beyond)) == [(7, "DTSTART", "too_far")]
+    assert read(calendar(f"{beyond}\nSTATUS:CANCELLED")).problems == ()
+
+
+def test_one_time_that_moved_beyond_two_years_is_refused() -> None:
+    moved = ONE.replace("UID:one", "UID:all\nRECURRENCE-ID:20261215T080000Z")
+    assert refused(calendar(TUESDAYS, moved.replace(":20261201", ":20621216"))) == [
+        (18, "DTSTART", "too_far")
+    ]
+
+
+def test_one_time_that_is_called_off_as_a_whole_day_is_refused_and_not_planned() -> None:
+    off = ONE.replace("UID:one", "UID:all\nRECURRENCE-ID;VALUE=DATE:20261208\nSTATUS:CANCELLED")
+    assert refused(calendar(TUESDAYS, off.replace("20261201", "20261208"))) == [
+        (16, "RECURRENCE-ID", "kinds_differ")
+    ]
+
+
 def test_the_same_reception_under_two_names_is_refused() -> None:
     twice = calendar(ONE, ONE.replace("UID:one", "UID:two").replace("Бяла", "БЯЛА"))
     (problem,) = read(twice).problems
@@ -515,6 +728,10 @@ EXDATE:20261208T080000Z
 RECURRENCE-ID:20261208T080000Z
 RECURRENCE-ID;RANGE=THISANDFUTURE:20261208T080000Z
 RECURRENCE-ID;VALUE=DATE:20261208
+RECURRENCE-ID:00010101T000000
+EXDATE;VALUE=DATE:20261208
+LOCATION;ENCODING=QUOTED-PRINTABLE:=D0=91=
+=D1=8F
 UID:all
 UID:new1@phen
 UID:a/20261208T080000Z
@@ -537,6 +754,7 @@ KNOWN = read(calendar(TUESDAYS)).receptions
 
 
 @given(st.lists(_LINES, max_size=16))
+@example(["UID:all", START, "RECURRENCE-ID:00010101T000000", "STATUS:CANCELLED"])
 @settings(max_examples=150, deadline=None)
 def test_no_file_makes_it_fail(lines: list[str]) -> None:
     file = ["BEGIN:VCALENDAR", "BEGIN:VEVENT", *lines, "END:VEVENT", "END:VCALENDAR"]
@@ -549,8 +767,8 @@ def test_no_file_makes_it_fail(lines: list[str]) -> None:
 # --- what goes out -------------------------------------------------------------------------
 
 _texts = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), max_size=40)
-_moments = st.datetimes(datetime(2026, 11, 23), datetime(2030, 1, 1), timezones=st.just(SOFIA)).map(  # noqa: DTZ001
-    lambda it: it.replace(microsecond=0, hour=9).astimezone(UTC)
+_moments = st.integers(1, FARTHEST.days - 1).map(
+    lambda days: (NOW + timedelta(days=days)).astimezone(SOFIA).replace(hour=9).astimezone(UTC)
 )
 
 
