@@ -15,11 +15,13 @@ from bot import cli_duty
 from bot.app import Phen
 from bot.calendars import take_calendar
 from bot.cli_common import Mistake, local, print_table, with_store
+from bot.reception_table import take_table
 from bot.texts import ZONE
-from scheduler import exchange
+from scheduler import csv_lines, exchange
 from scheduler.ical_lines import Problem
 from scheduler.model import Reception
 from scheduler.reception_ical import IcsResult, is_calendar, write_ics
+from scheduler.reception_table import TableResult
 
 app = typer.Typer(
     help="Keep the mobile receptions. Example: phen receptions list", no_args_is_help=True
@@ -29,7 +31,7 @@ AS_IN_A_TABLE = ("too_long", "unreadable", "municipality_by_name", "municipality
 
 PROBLEMS = {
     **cli_duty.PROBLEMS,
-    **{code: exchange.MESSAGES[code] for code in AS_IN_A_TABLE},
+    **{code: csv_lines.MESSAGES[code] for code in AS_IN_A_TABLE},
     "too_big": "the file is larger than {limit} bytes; export a calendar that holds receptions"
     " only",
     "no_events": "there is no event in the calendar; export the one that holds the receptions",
@@ -45,6 +47,7 @@ PROBLEMS = {
     "no_length": "the reception ends when it begins; give it an end",
     "whole_day": "a reception is no whole day; give it hours",
     "over_midnight": "the reception ends on another day than it begins; correct one of the two",
+    "too_far": "the reception is more than two years ahead; correct the year",
     "repeated": "the same reception stands in line {first} already; remove one",
     "municipality_missing": "no municipality is named by its code (names repeat); write it as a"
     " category, or after the place: {known}",
@@ -99,8 +102,11 @@ def add_reception(
     writer = csv.DictWriter(text, fields)
     writer.writeheader()
     writer.writerow(fields)
-    _take_table(text.getvalue().encode(), "reception.saved")
-    typer.echo("Added.")
+    took = _take_table(text.getvalue().encode(), "reception.saved")
+    if took.added:
+        typer.echo("Added.")
+    else:
+        _tell(took)
 
 
 @app.command("import")
@@ -122,12 +128,12 @@ def import_receptions(
             f"Added: {took.added}, changed: {took.changed}, cancelled: {took.cancelled},"
             f" older: {took.older}, unchanged: {took.unchanged}."
         )
+        _tell_of_cancelled(took.stay_cancelled)
         if took.until is not None:
             until = took.until.astimezone(ZONE)
             typer.echo(f"What repeats is taken until {until:%Y-%m-%d}; then import again.")
     else:
-        added, changed = _take_table(data, "reception.imported")
-        typer.echo(f"Added: {added}, changed: {changed}.")
+        _tell(_take_table(data, "reception.imported"))
 
 
 @app.command("export")
@@ -154,19 +160,28 @@ def export_receptions(
         typer.echo(f"Written: {file}")
 
 
-def _take_table(data: bytes, action: str) -> tuple[int, int]:
-    async def take(phen: Phen) -> tuple[int, int]:
-        result = exchange.read_csv(data, phen.places, phen.now(), _new_id)
+def _take_table(data: bytes, action: str) -> TableResult:
+    async def take(phen: Phen) -> TableResult:
+        result = await take_table(phen.store, data, phen.places, phen.now(), _new_id)
         if result.problems:
             raise Mistake("\n".join(str(problem) for problem in result.problems))
-        new = [
-            exchange.after_change(await phen.store.reception(it.id), it) for it in result.receptions
-        ]
-        saved = await phen.store.save_receptions(new)
         await phen.store.audit(None, action)
-        return saved
+        return result
 
     return with_store(take)
+
+
+def _tell(took: TableResult) -> None:
+    typer.echo(f"Added: {took.added}, changed: {took.changed}, unchanged: {took.unchanged}.")
+    _tell_of_cancelled(took.stay_cancelled)
+
+
+def _tell_of_cancelled(count: int) -> None:
+    if count:
+        typer.echo(
+            f"Called off here but taking place in the file: {count}. They stay called off; if they"
+            " do take place, restore them on the page."
+        )
 
 
 def _take_calendar(data: bytes) -> IcsResult:

@@ -193,19 +193,20 @@ def outlook(
     again.
 
     Without a reception it is over at `subscription.until`, else when the reception ends: a team
-    that is late may move the hour after the start, and who stands at the door hears of it. A
-    cancelled one is over as soon as she knows, or when what she was told would have begun. A
-    cancelled one of which she was told nothing is to her as if there were none.
+    that is late may move the hour after the start, and who stands at the door hears of it. Of one
+    that was moved to an earlier time she hears, over or not, until what she was told would have
+    begun: else she would travel to a locked door. A cancelled one is over as soon as she knows,
+    or at that hour. One of which she was told nothing is to her as if there were none.
     """
     told = subscription.told
     if reception is None or (told is None and not takes_place(reception)):
         end = subscription.until
     elif takes_place(reception):
-        end = reception.end
+        end = max(reception.end, _limit(subscription, reception))
     elif told == fingerprint(reception):
         return Over()
     else:
-        end = subscription.told_start or reception.start
+        end = _limit(subscription, reception)
     if now >= end:
         return Over()
     ahead = end
@@ -266,7 +267,7 @@ def moments(
 
 
 def in_time(subscription: Subscription, reception: Reception, now: datetime) -> bool:
-    """Whether she will hear of a change before she sets out for what she was told.
+    """Whether she hears of a change before she sets out for what she was told, or has to for it.
 
     True where there is nothing new to her. One to whom nothing is sent will not hear by herself.
     """
@@ -275,12 +276,32 @@ def in_time(subscription: Subscription, reception: Reception, now: datetime) -> 
     if subscription.silent:
         return False
     hears = max(now, safe_span(subscription.hours, now)[0])
-    sets_out = (subscription.told_start or reception.start) - SETS_OUT
-    return hears <= sets_out and (hears < reception.start or not takes_place(reception))
+    starts = subscription.told_start or reception.start
+    if takes_place(reception):
+        starts = min(starts, reception.start)
+    return hears <= starts - SETS_OUT
+
+
+def readable_until(reception: Reception, told_start: datetime | None) -> datetime:
+    """Until when it has something to say to her who was told that it begins at `told_start`.
+
+    That is when it ends; or when it would have, had it kept to what she was told.
+    """
+    length = reception.end - reception.start
+    return max(reception.end, (told_start or reception.start) + length)
 
 
 def _is_news(subscription: Subscription, reception: Reception) -> bool:
     return subscription.told is not None and subscription.told != fingerprint(reception)
+
+
+def _limit(subscription: Subscription, reception: Reception) -> datetime:
+    """When it is of no use any more to tell her that it is another than she was told."""
+    if subscription.told is None or subscription.told_start is None:
+        return reception.start
+    if not takes_place(reception):
+        return subscription.told_start
+    return max(reception.start, subscription.told_start)
 
 
 def _uses(
@@ -292,11 +313,10 @@ def _uses(
     """
     if not takes_place(reception):
         if _is_news(subscription, reception):
-            limit = subscription.told_start or reception.start
-            yield _Use(Reminder.CANCELLED, now, limit)
+            yield _Use(Reminder.CANCELLED, now, _limit(subscription, reception))
         return
     if _is_news(subscription, reception):
-        yield _Use(Reminder.MOVED, now, reception.start)
+        yield _Use(Reminder.MOVED, now, _limit(subscription, reception))
         return
     hours, start, done = subscription.hours, reception.start, subscription.done
     known_at = subscription.known_at or _LONG_AGO

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.storage import reminding
 from bot.storage.part import Part
@@ -38,37 +39,57 @@ class Receptions(Part):
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else reception_of(row)
 
-    async def save_receptions(
-        self, new: Sequence[Reception], *, counted: bool = False
-    ) -> tuple[int, int]:
+    async def save_receptions(self, new: Sequence[Reception]) -> tuple[int, int]:
         """Save all or none, by id; returns how many were added and how many changed.
 
         Whoever waits for one of them is looked at at once. A changed one counts on, as calendars
-        do (`sequence`), unless a calendar `counted` already, and keeps the name that it has there.
+        do (`sequence`), and keeps the name that it has there.
         """
-        query = select(receptions).where(receptions.c.id.in_([each.id for each in new]))
-        now, added, changed = self._now(), 0, 0
+        async with self._database.write() as connection:
+            return await self._save(connection, new, counted=False)
+
+    async def revise_receptions(
+        self,
+        revise: Callable[[Sequence[Reception]], Sequence[Reception]],
+        *,
+        counted: bool = False,
+    ) -> tuple[int, int]:
+        """Save what `revise` makes of all that are known; nobody else saves meanwhile.
+
+        As `save_receptions` does otherwise, but where a calendar has `counted` already. What
+        `revise` raises is raised, and nothing is saved.
+        """
+        query = select(receptions).order_by(receptions.c.starts_at, receptions.c.id)
         async with self._database.write() as connection:
             rows = (await connection.execute(query)).all()
-            known = {row.id: reception_of(row) for row in rows}
-            for each in new:
-                old = known.get(each.id)
-                if old is None:
-                    added += 1
-                    await connection.execute(receptions.insert().values(**reception_columns(each)))
-                elif (each := _after(old, each, counted)) != old:
-                    changed += 1
-                    change = receptions.update().where(receptions.c.id == each.id)
-                    await connection.execute(change.values(**reception_columns(each)))
-                    await reminding.changed(connection, each, now)
-                else:
-                    continue
-                known[each.id] = each
-                await reminding.planned(connection, each.municipality, now)
+            new = revise([reception_of(row) for row in rows])
+            return await self._save(connection, new, counted=counted)
+
+    async def _save(
+        self, connection: AsyncConnection, new: Sequence[Reception], *, counted: bool
+    ) -> tuple[int, int]:
+        query = select(receptions).where(receptions.c.id.in_([each.id for each in new]))
+        now, added, changed = self._now(), 0, 0
+        rows = (await connection.execute(query)).all()
+        known = {row.id: reception_of(row) for row in rows}
+        for each in new:
+            old = known.get(each.id)
+            if old is None:
+                added += 1
+                await connection.execute(receptions.insert().values(**reception_columns(each)))
+            elif (each := _after(old, each, counted=counted)) != old:
+                changed += 1
+                change = receptions.update().where(receptions.c.id == each.id)
+                await connection.execute(change.values(**reception_columns(each)))
+                await reminding.changed(connection, each, now)
+            else:
+                continue
+            known[each.id] = each
+            await reminding.planned(connection, each.municipality, now)
         return added, changed
 
 
-def _after(old: Reception, new: Reception, counted: bool) -> Reception:
+def _after(old: Reception, new: Reception, *, counted: bool) -> Reception:
     """What is kept of a known reception: its name in calendars, and how often it was changed."""
     is_changed = replace(new, uid=old.uid, sequence=old.sequence) != old
     least = old.sequence + 1 if is_changed and not counted else old.sequence

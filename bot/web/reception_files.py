@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,18 +12,20 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from bot.calendars import take_calendar
+from bot.reception_table import take_table
 from bot.texts import ZONE
 from bot.web.fields import Say
 from bot.web.login import Visitor, new_key, read_form
 from bot.web.staff_page import StaffPage
 from dialogs.model import SOURCE_LANGUAGE
-from scheduler.exchange import Places, after_change, read_csv, write_csv
-from scheduler.reception_ical import OWN_CODES, is_calendar, write_ics
+from scheduler.exchange import Places, write_csv
+from scheduler.reception_ical import OWN_CODES, IcsResult, is_calendar, write_ics
+from scheduler.reception_table import TableResult
 
 if TYPE_CHECKING:
     from bot.web.app import WebParts
 
-FIGURES = ("added", "changed", "cancelled", "older", "unchanged")
+FIGURES = ("added", "changed", "cancelled", "older", "unchanged", "stay_cancelled")
 """What became of the receptions of a file, as its report and an address name it."""
 
 Refuse = Callable[[Request, Visitor, tuple[str, ...]], Awaitable[Response]]
@@ -39,7 +40,6 @@ class ReceptionFiles:
         self._store = parts.store
         self._refuse = refuse
         self._say: Say = partial(parts.texts.say, SOURCE_LANGUAGE)
-        self._one_by_one = asyncio.Lock()  # so that one that is sent twice at once is known then
 
     def pages(self) -> list[StaffPage]:
         """For the team."""
@@ -74,24 +74,22 @@ class ReceptionFiles:
         return await self._take_table(request, visitor, data)
 
     async def _take_table(self, request: Request, visitor: Visitor, data: bytes) -> Response:
-        result = read_csv(data, self._codes(), self._parts.now(), new_key)
-        if result.problems:
+        now = self._parts.now()
+        took = await take_table(self._store, data, self._codes(), now, new_key)
+        if took.problems:
             wrong = tuple(self._problem(it.line, it.column, f"csv.problem.{it.code}", it.params)
-                          for it in result.problems)  # fmt: skip
+                          for it in took.problems)  # fmt: skip
             return await self._refuse(request, visitor, wrong)
-        new = [after_change(await self._store.reception(it.id), it) for it in result.receptions]
-        added, changed = await self._store.save_receptions(new)
-        return await self._took(visitor, {"done": "imported", "added": added, "changed": changed})
+        return await self._took(visitor, {"done": "imported"} | _figures(took))
 
     async def _take_calendar(self, request: Request, visitor: Visitor, data: bytes) -> Response:
         now = self._parts.now()
-        async with self._one_by_one:
-            took = await take_calendar(self._store, data, self._codes(), now, new_key)
+        took = await take_calendar(self._store, data, self._codes(), now, new_key)
         if took.problems:
             wrong = tuple(self._problem(it.line, it.name, _of_calendar(it.code), it.params)
                           for it in took.problems)  # fmt: skip
             return await self._refuse(request, visitor, wrong)
-        told = {"done": "calendar"} | {name: getattr(took, name) for name in FIGURES}
+        told = {"done": "calendar"} | _figures(took)
         if took.until is not None:
             told["until"] = took.until.astimezone(ZONE).date().isoformat()
         return await self._took(visitor, told)
@@ -109,6 +107,10 @@ class ReceptionFiles:
     def _codes(self) -> Places:
         places = self._parts.content.places
         return {code: (it.ekatte, self._say(it.name)) for code, it in places.items()}
+
+
+def _figures(took: TableResult | IcsResult) -> dict[str, object]:
+    return {name: getattr(took, name) for name in FIGURES if hasattr(took, name)}
 
 
 def _of_calendar(code: str) -> str:

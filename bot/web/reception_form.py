@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from starlette.datastructures import FormData
@@ -13,12 +14,11 @@ from bot.texts import ZONE
 from bot.web.fields import Say, one_line, read_day, read_time
 from bot.web.login import field, new_key
 from scheduler.exchange import LONGEST, after_change
-from scheduler.model import Reception, ReceptionState
+from scheduler.model import FARTHEST, Reception, ReceptionState
 
 TEXTS = ("place", "landmark", "attends", "public_name")
 FIELDS = ("municipality", "day", "from", "to", *TEXTS)
 LONGEST_DAY = timedelta(hours=12)
-FARTHEST = timedelta(days=731)
 
 _KEY = re.compile(r"[0-9a-f]{24}")
 
@@ -103,6 +103,37 @@ def _moment(
         problems[name] = say("staff.problem.gap")
         return None
     return moment
+
+
+class Changed(Exception):
+    """The reception is another than the form showed; nothing was saved. None: it is gone."""
+
+    def __init__(self, now: Reception | None) -> None:
+        super().__init__()
+        self.now = now
+
+
+def digest_of(it: Reception) -> str:
+    """What a form says that it showed: another one after each change, also by a calendar.
+
+    Not its `sequence`, by which calendars that do not count change nothing.
+    """
+    return hashlib.sha256(repr(astuple(it)).encode()).hexdigest()[:32]
+
+
+def revised(new: Reception, seen: str, known: Sequence[Reception]) -> list[Reception]:
+    """What is to be saved of a form that showed what `seen` is the digest of; empty: a new one.
+
+    Raises `Changed`, unless it stands there already, as it does when a form is sent twice.
+    """
+    now = next((it for it in known if it.id == new.id), None)
+    if now is None and not seen:
+        return [new]
+    if now is None or seen != digest_of(now):
+        if now is not None and replace(new, uid=now.uid, sequence=now.sequence) == now:
+            return []
+        raise Changed(now)
+    return [new]
 
 
 def values_of(it: Reception) -> dict[str, str]:

@@ -18,7 +18,7 @@ from bot.web.calendar_feed import FEED
 from bot.web.fields import Say, read_day
 from bot.web.login import Visitor, field, page, read_form, refusal
 from bot.web.reception_files import FIGURES, ReceptionFiles
-from bot.web.reception_form import FIELDS, filled_in, values_of
+from bot.web.reception_form import FIELDS, Changed, digest_of, filled_in, revised, values_of
 from bot.web.reception_waits import ReceptionWaits
 from bot.web.staff_page import StaffPage
 from dialogs.model import SOURCE_LANGUAGE
@@ -109,6 +109,8 @@ class ReceptionPages:
             return None
         figures = {name: query.get(name, "0")[:6] for name in FIGURES}
         said = self._say(f"staff.done.{query['done']}", **figures)
+        if figures["stay_cancelled"].strip("0"):
+            said += " " + self._say("staff.done.stay_cancelled", n=figures["stay_cancelled"])
         until = read_day(query.get("until", ""))
         if until is not None:
             said += " " + self._say("staff.done.until", date=f"{until:%d.%m.%Y}")
@@ -135,14 +137,17 @@ class ReceptionPages:
             if old is None:
                 return refusal(self._parts, visitor, 404, "staff.error.no_reception")
         filled = filled_in(form, old, self._places, self._parts.now(), self._say)
-        if filled.reception is None:
-            return self._form(visitor, filled.values, old, filled.problems)
-        questions = await self._questions(filled.reception)
+        new, seen = filled.reception, field(form, "seen")
+        if new is None:
+            return self._form(visitor, filled.values, old, filled.problems, seen=seen)
+        questions = await self._questions(new)
         if questions and not field(form, "sure"):
-            return self._form(visitor, filled.values, old, questions, sure=True)
-        new = filled.reception
+            return self._form(visitor, filled.values, old, questions, sure=True, seen=seen)
         moved = new.state is ReceptionState.MOVED
-        await self._store.save_receptions([new])
+        try:
+            await self._store.revise_receptions(partial(revised, new, seen))
+        except Changed as changed:
+            return self._changed(visitor, changed.now, new)
         await self._store.audit(visitor.me.id, "reception.saved")
         return _to_month(new, "moved" if moved else "saved")
 
@@ -165,21 +170,41 @@ class ReceptionPages:
         old: Reception | None = None,
         problems: Mapping[str, str] | None = None,
         sure: bool = False,
+        seen: str | None = None,
+        changed: bool = False,
     ) -> Response:
+        """`seen`: the digest of what the form showed first, if not of what `old` is now."""
         return page(
             self._parts,
             "staff/form.html",
             visitor,
-            422 if problems else 200,
+            409 if changed else 422 if problems else 200,
             values=values,
             old=old,
+            seen=digest_of(old) if old and seen is None else seen,
             problems=problems or {},
             sure=sure,
+            changed=changed,
             places=sorted(self._places.items(), key=lambda item: item[1]),
             limits=LONGEST,
             month=_month_of(old) if old else None,
             look=Look(self._parts, self._places),
         )
+
+    def _changed(
+        self, visitor: Visitor, now: Reception | None, hers: Reception | None = None
+    ) -> Response:
+        """The form as the reception is now, and where it differs, what stood in `hers`."""
+        if now is None:
+            return refusal(self._parts, visitor, 404, "staff.error.no_reception")
+        values, typed = values_of(now), values_of(hers or now)
+        yours = {it: self._yours(it, typed[it]) for it in FIELDS if typed[it] != values[it]}
+        return self._form(visitor, values, now, yours, changed=True)
+
+    def _yours(self, name: str, typed: str) -> str:
+        text = self._places.get(typed, typed) if name == "municipality" else typed
+        empty = self._say("staff.form.yours_empty")
+        return self._say("staff.form.yours", text=text) if text else empty
 
     # --- cancel and restore --------------------------------------------------------------
 
@@ -195,7 +220,12 @@ class ReceptionPages:
         reception = await self._reception(request)
         if reception is None:
             return refusal(self._parts, visitor, 404, "staff.error.no_reception")
-        await self._store.save_receptions([replace(reception, state=state)])
+        seen = field(await read_form(request), "seen")
+        try:
+            new = replace(reception, state=state)
+            await self._store.revise_receptions(partial(revised, new, seen))
+        except Changed as changed:
+            return self._changed(visitor, changed.now)
         await self._store.audit(visitor.me.id, f"reception.{done}")
         return _to_month(reception, done)
 

@@ -20,11 +20,11 @@ from tests.bot.test_cli import Keyboard, QuickKeyboard, SlowKeyboard
 from tests.scheduler.test_ical import calendar
 
 HEAD = "municipality,date,start,end,place,landmark,attends,public_name\n"
-GOOD = HEAD + "rse05,2031-12-01,10:00,14:00,Ветово,читалището,,Ден за съвети\n"
+GOOD = HEAD + "rse05,2027-12-01,10:00,14:00,Ветово,читалището,,Ден за съвети\n"
 EVENT = """\
 UID:{uid}
 SEQUENCE:0
-DTSTART;TZID=FLE Standard Time:20311206T100000
+DTSTART;TZID=FLE Standard Time:20271206T100000
 DURATION:PT4H
 LOCATION:Ветово\\, {uid}
 CATEGORIES:rse05
@@ -45,12 +45,12 @@ def centre(tmp_path_factory: pytest.TempPathFactory) -> Keyboard:
 def test_a_reception_is_added_listed_and_exported(centre: Keyboard) -> None:
     centre = Keyboard(centre.folder)
     added = SlowKeyboard(centre.folder).types(
-        "receptions", "add", "rse05", "2031-11-01", "10:00", "14:00", "Сеново",
+        "receptions", "add", "rse05", "2027-11-01", "10:00", "14:00", "Сеново",
         "--landmark", "до пощата",
     )  # fmt: skip
     assert (added.status, added.out) == (0, "Added.\n")
     listed = centre.types("receptions", "list", "--municipality", "RSE05")
-    assert "2031-11-01 10:00" in listed.out
+    assert "2027-11-01 10:00" in listed.out
     assert "Сеново" in listed.out
     assert "\x1b" not in listed.out
     assert "Сеново" not in centre.types("receptions", "list", "--municipality", "rse27").out
@@ -64,23 +64,59 @@ def test_what_is_exported_can_be_imported_and_changes_nothing(
 ) -> None:
     plan = tmp_path / "plan.csv"
     plan.write_text(GOOD, encoding="utf-8")
-    assert centre.types("receptions", "import", str(plan)).out == "Added: 1, changed: 0.\n"
+    assert centre.types("receptions", "import", str(plan)).out == (
+        "Added: 1, changed: 0, unchanged: 0.\n"
+    )
+    assert centre.types("receptions", "import", str(plan)).out == (
+        "Added: 0, changed: 0, unchanged: 1.\n"
+    )
     out = tmp_path / "out.csv"
     assert centre.types("receptions", "export", str(out)).status == 0
     again = centre.types("receptions", "import", str(out))
     assert again.status == 0, again
-    assert again.out.startswith("Added: 0")
+    assert again.out.startswith("Added: 0, changed: 0, unchanged: ")
+
+
+def test_what_is_there_already_is_not_added_again_and_it_says_so(centre: Keyboard) -> None:
+    words = ("receptions", "add", "rse05", "2027-11-08", "10:00", "14:00", "Кривня")
+    assert centre.types(*words).out == "Added.\n"
+    assert centre.types(*words).out == "Added: 0, changed: 0, unchanged: 1.\n"
+
+
+def test_what_is_called_off_stays_so_and_an_older_table_is_refused(
+    centre: Keyboard, tmp_path: Path
+) -> None:
+    plan = tmp_path / "plan.csv"
+    plan.write_text(GOOD.replace("-12-01", "-11-09"), encoding="utf-8")
+    centre.types("receptions", "import", str(plan))
+    old = tmp_path / "old.csv"
+    centre.types("receptions", "export", str(old))
+    off = tmp_path / "off.csv"
+    off.write_text("\n".join(
+        line.replace(",planned,0", ",cancelled,0") if "-11-09" in line else line
+        for line in old.read_text("utf-8").splitlines()
+    ), encoding="utf-8")  # fmt: skip
+    assert ", changed: 1," in centre.types("receptions", "import", str(off)).out
+    assert centre.types("receptions", "import", str(plan)).out == (
+        "Added: 0, changed: 0, unchanged: 0.\n"
+        "Called off here but taking place in the file: 1. They stay called off; if they do take"
+        " place, restore them on the page.\n"
+    )
+    assert "changed here since this table was downloaded" in centre.refused(
+        "receptions", "import", str(old)
+    )
 
 
 @pytest.mark.parametrize(
     ("row", "line"),
     [
-        ("rse99,2031-12-01,10:00,14:00,Ветово,,,\n", "2"),
+        ("rse99,2027-12-01,10:00,14:00,Ветово,,,\n", "2"),
         ("rse05,2001-12-01,10:00,14:00,Ветово,,,\n", "2"),
-        ("rse05,2031-12-02,14:00,10:00,Ветово,,,\n", "2"),
-        ("rse05,2031-12-03,10:00,14:00,A,,,\nrse05,31.31.2031,10:00,14:00,B,,,\n", "3"),
+        ("rse05,2072-12-01,10:00,14:00,Ветово,,,\n", "line 2, date: 2072-12-01 is more than two"),
+        ("rse05,2027-12-02,14:00,10:00,Ветово,,,\n", "2"),
+        ("rse05,2027-12-03,10:00,14:00,A,,,\nrse05,31.31.2027,10:00,14:00,B,,,\n", "3"),
     ],
-    ids=["unknown municipality", "in the past", "end before start", "no date"],
+    ids=["unknown municipality", "in the past", "too far", "end before start", "no date"],
 )
 def test_a_mistake_in_a_csv_is_named_by_its_line_and_nothing_is_imported(
     centre: Keyboard, tmp_path: Path, row: str, line: str
@@ -94,7 +130,7 @@ def test_a_mistake_in_a_csv_is_named_by_its_line_and_nothing_is_imported(
 
 def test_every_mistake_of_a_csv_is_named_at_once(centre: Keyboard, tmp_path: Path) -> None:
     plan = tmp_path / "plan.csv"
-    plan.write_text(HEAD + "rse99,2031-12-01,10:00,14:00,A,,,\nrse05,x,10:00,14:00,B,,,\n")
+    plan.write_text(HEAD + "rse99,2027-12-01,10:00,14:00,A,,,\nrse05,x,10:00,14:00,B,,,\n")
     centre.refused("receptions", "import", str(plan), lines=2)
 
 
@@ -163,11 +199,26 @@ def test_one_that_does_not_count_is_believed_each_time(centre: Keyboard, tmp_pat
         assert "changed: 1, cancelled: 0, older: 0" in said
 
 
+def test_what_was_called_off_here_stays_so_when_its_calendar_comes_again(
+    centre: Keyboard, tmp_path: Path
+) -> None:
+    event, *_ = events("called-off")
+    plan, table = tmp_path / "plan.ics", tmp_path / "table.csv"
+    imported(centre, plan, calendar(event))
+    off = 'rse05,2027-12-06,10:00,14:00,"Ветово, called-off0",,,,cancelled\n'
+    said = imported(centre, table, (HEAD.replace("\n", ",state\n") + off).encode())
+    assert said == "Added: 0, changed: 1, unchanged: 0.\n"
+    assert imported(centre, plan, calendar(event)).endswith(
+        "unchanged: 0.\nCalled off here but taking place in the file: 1. They stay called off; if"
+        " they do take place, restore them on the page.\n"
+    )
+
+
 def test_it_says_until_when_it_took_what_repeats(centre: Keyboard, tmp_path: Path) -> None:
     event, *_ = events("c")
     now = datetime.now(UTC)
     tomorrow = now + timedelta(days=1)
-    monthly = event.replace("20311206", f"{tomorrow:%Y%m%d}") + "RRULE:FREQ=MONTHLY"
+    monthly = event.replace("20271206", f"{tomorrow:%Y%m%d}") + "RRULE:FREQ=MONTHLY"
     said = imported(centre, tmp_path / "plan.ics", calendar(monthly))
     until = (now + HORIZON).astimezone(ZONE)
     assert f"What repeats is taken until {until:%Y-%m-%d}; then import again.\n" in said

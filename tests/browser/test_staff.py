@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pyotp
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
+from scheduler.model import Reception
 from tests.browser import eyes
 from tests.browser.people import DESK, PASSWORD, PHONE, Watch, Woman, logs_in, watched
 from tests.line import Line
@@ -77,6 +80,27 @@ async def test_a_reception_is_added_moved_and_cancelled(
     await expect(page.locator(".visit.cancelled")).to_contain_text("10:00 Русе")
     await expect(row).to_contain_text("Отменена")
     assert "Тази среща няма да я има." in await meets(browser, line, 1)
+
+
+async def test_an_old_form_shows_what_a_colleague_changed(
+    staff: tuple[Page, Watch], line: Line
+) -> None:
+    page, watch = staff
+    start = datetime(2026, 12, 3, 8, 0, tzinfo=UTC)
+    one = Reception("faster", "rse05", "Ветово", start, start + timedelta(hours=4))
+    await line.phen.store.save_receptions([one])
+    await page.goto(f"{line.url}/staff/receptions/faster")
+    await line.phen.store.save_receptions([replace(one, end=start + timedelta(hours=3))])
+    await page.locator("#landmark").fill("до пощата")
+    await page.locator("button.main").click()
+    await expect(page.locator(".problem")).to_contain_text("променена междувременно")
+    watch.expected(409)
+    await expect(page.locator("#to")).to_have_value("13:00")
+    await expect(page.locator("#landmark-wrong")).to_have_text("При теб беше „до пощата“.")
+    await eyes.finds_nothing_wrong(page)
+    await page.locator("#landmark").fill("до пощата")
+    await page.locator("button.main").click()
+    await expect(page.locator(".notice")).to_contain_text("запазена")
 
 
 async def test_a_file_with_mistakes_is_refused_line_by_line(staff: tuple[Page, Watch]) -> None:

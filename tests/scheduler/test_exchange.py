@@ -13,19 +13,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from scheduler.exchange import (
-    COLUMNS,
-    LONGEST,
-    MESSAGES,
-    MOST_BYTES,
-    PROBLEM_CODES,
-    SOFIA,
-    CsvResult,
-    Problem,
-    read_csv,
-    write_csv,
-)
-from scheduler.model import Reception, ReceptionState
+from scheduler.csv_lines import COLUMNS, MESSAGES, MOST_BYTES, PROBLEM_CODES, Problem
+from scheduler.exchange import LONGEST, SOFIA, read_csv, write_csv
+from scheduler.model import FARTHEST, Reception, ReceptionState
+from scheduler.reception_table import TableResult, compare
 
 PLACES = {
     "rse27": ("63427", "Русе"),
@@ -47,10 +38,10 @@ RECEPTION = Reception(
 )
 
 
-def read(data: bytes | str, now: datetime = NOW) -> CsvResult:
+def read(data: bytes | str, *known: Reception) -> TableResult:
     numbers = count(1)
     raw = data.encode() if isinstance(data, str) else data
-    return read_csv(raw, PLACES, now, lambda: f"new{next(numbers)}")
+    return compare(read_csv(raw, PLACES, NOW), known, lambda: f"new{next(numbers)}")
 
 
 def file(*rows: str, header: str = HEADER) -> str:
@@ -76,7 +67,7 @@ def found(data: bytes | str) -> list[tuple[int, str, str]]:
 
 
 def test_a_file_is_read() -> None:
-    assert read(file(ROW)) == CsvResult((RECEPTION,), ())
+    assert read(file(ROW)) == TableResult((RECEPTION,), added=1)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1251", "utf-16"])
@@ -145,6 +136,16 @@ def test_an_id_and_a_state_are_kept() -> None:
     ]
 
 
+def test_two_years_ahead_is_the_farthest() -> None:
+    last = (NOW + FARTHEST).astimezone(SOFIA).date()
+    assert read(file(changed(date=f"{last}"))).problems == ()
+
+
+def test_one_that_was_taken_with_a_wrong_year_can_be_called_off() -> None:
+    row = f"{changed(date='2062-12-01')},cancelled"
+    assert read(file(row, header=f"{HEADER},state")).problems == ()
+
+
 def test_marks_that_nobody_sees_are_taken_out() -> None:
     row = changed(place="\u200bБяла\u00a0 \u202eцентър\u00ad")
     assert read(file(row)).receptions[0].place == "Бяла център"
@@ -179,6 +180,8 @@ def test_marks_that_nobody_sees_are_taken_out() -> None:
         ({"end": "09:59"}, "end", "end_before_start"),
         ({"date": "2025-12-01"}, "date", "past"),
         ({"date": "2026-11-22", "start": "08:00", "end": "11:00"}, "date", "past"),
+        ({"date": "2062-12-01"}, "date", "too_far"),
+        ({"date": "2028-11-24"}, "date", "too_far"),
         ({"date": "2027-03-28", "start": "03:30"}, "start", "time_gap"),
         ({"date": "2027-03-28", "start": "02:00", "end": "03:59"}, "end", "time_gap"),
         ({"place": "x" * (LONGEST["place"] + 1)}, "place", "too_long"),
@@ -216,6 +219,13 @@ def test_an_unknown_state_and_a_strange_id_are_refused() -> None:
     ]
 
 
+@pytest.mark.parametrize("count_", ["-1", "x", "1.5", "9" * 10])
+def test_a_strange_count_of_changes_is_refused(count_: str) -> None:
+    assert found(file(f"{ROW},{count_}", header=f"{HEADER},sequence")) == [
+        (2, "sequence", "sequence_format")
+    ]
+
+
 def test_all_mistakes_are_told_at_once_and_nothing_is_imported() -> None:
     bad = changed(municipality="Русе", date="x", end="y", place="")
     assert found(file(bad, ROW, changed(date="2020-01-01"))) == [
@@ -232,7 +242,7 @@ def test_no_id_is_spent_on_a_bad_file() -> None:
         raise AssertionError
 
     text = file(ROW, changed(date="x"))
-    assert read_csv(text.encode(), PLACES, NOW, refuse).problems
+    assert compare(read_csv(text.encode(), PLACES, NOW), [], refuse).problems
 
 
 def test_the_same_reception_twice_is_named_whatever_its_spelling() -> None:
@@ -347,6 +357,7 @@ def test_receptions_are_written_soonest_first_in_local_time() -> None:
         "attends": "юрист",
         "public_name": "Ден за здраве",
         "state": "planned",
+        "sequence": "0",
     }
 
 
@@ -385,7 +396,7 @@ def texts(column: str, least: int = 0) -> st.SearchStrategy[str]:
 
 @st.composite
 def receptions(draw: st.DrawFn) -> Reception:
-    day = draw(st.dates(date(2026, 11, 23), date(2100, 1, 1)))
+    day = draw(st.dates(date(2026, 11, 23), date(2028, 11, 21)))
     minutes = st.integers(0, 23 * 60 + 59)
     begin, finish = sorted(draw(st.tuples(minutes, minutes)))
     assume(begin < finish)

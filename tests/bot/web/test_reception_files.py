@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.calendars import take_calendar
 from bot.storage.records import Role
 from scheduler.exchange import SOFIA
 from scheduler.ical import HORIZON, PROBLEM_CODES
@@ -68,7 +69,7 @@ async def test_what_was_changed_on_the_page_stays_when_the_old_calendar_comes_ag
     await ivan.get(f"/staff/receptions/{kept.id}")
     await ivan.submit(f"/staff/receptions/{kept.id}/cancel")
     await upload(ivan, calendar(ONE))
-    assert "Тук са по-нови и остават: 1." in ivan.text
+    assert "Отменени са тук, а във файла ги има: 1. Остават отменени." in ivan.text
     (still,) = await centre.store.receptions()
     assert still.state is ReceptionState.CANCELLED
     assert still.uid == "one"
@@ -135,6 +136,28 @@ async def test_a_calendar_that_is_sent_twice_at_once_is_taken_once(
     answers = await asyncio.gather(*sent)
     assert [answer.status_code for answer in answers] == [200, 200]
     assert len(await centre.store.receptions()) == 1
+
+
+async def test_what_a_colleague_saves_while_a_calendar_is_read_is_not_undone(
+    centre: Centre, ivan: Browser
+) -> None:
+    await upload(ivan, calendar(ONE))
+    (known,) = await centre.store.receptions()
+    moved = replace(known, place="Борово, пазарът", state=ReceptionState.MOVED)
+    loop, keys = asyncio.get_running_loop(), iter("abcd")
+
+    def new_key() -> str:
+        """It is asked for in the middle of the reading."""
+        saving = centre.store.save_receptions([moved])
+        asyncio.run_coroutine_threadsafe(saving, loop).result(10)
+        return next(keys)
+
+    other = ONE.replace("UID:one", "UID:two").replace("1201", "1202")
+    file, now = calendar(ONE + "\nDESCRIPTION:x", other), centre.clock.at
+    took = await take_calendar(centre.store, file, {"rse04": ("", "Бяла")}, now, new_key)
+    assert (took.added, took.older) == (1, 1)
+    first, second = await centre.store.receptions()
+    assert (first, second.id) == (replace(moved, sequence=1), "b")
 
 
 async def test_the_page_says_where_phones_find_the_calendar(ivan: Browser) -> None:

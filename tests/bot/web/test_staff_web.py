@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,12 +13,18 @@ import pytest
 
 from bot.neutral import topic_word
 from bot.storage.records import Role
-from scheduler.exchange import PROBLEM_CODES
+from scheduler.csv_lines import PROBLEM_CODES
 from scheduler.model import Reception, ReceptionState
 from tests.bot.desk import Centre, a_centre, words
 from tests.bot.web.test_desk_web import Browser, browser
 
 NEW = "/staff/receptions/new"
+ONE = "/staff/receptions/one"
+AS_PLANNED = {
+    "municipality": "rse04", "day": "2026-11-24", "from": "10:00", "to": "14:00", "place": "Борово",
+}  # fmt: skip
+TABLE = "municipality,place,landmark,date,start,end,attends,public_name\n"
+IN_RUSE = "rse27,Русе,,2026-11-25,10:00,14:00,,\n"
 GOOD = {
     "municipality": "rse04",
     "day": "2026-11-26",
@@ -154,6 +162,189 @@ async def test_a_cancelled_reception_stays_in_the_list_and_can_come_back(
     await ivan.get("/staff/receptions/one")
     await ivan.submit("/staff/receptions/one/restore")
     assert (await centre.store.receptions())[0].state is ReceptionState.PLANNED
+
+
+# --- when a colleague was faster -------------------------------------------------------------
+
+
+async def moved_by_a_colleague(centre: Centre, **changed: object) -> Reception:
+    """To Friday; what is kept of it then."""
+    reception = await centre.store.reception("one")
+    assert reception is not None
+    later = {each: getattr(reception, each) + timedelta(days=3) for each in ("start", "end")}
+    values = {**later, "state": ReceptionState.MOVED} | changed
+    await centre.store.save_receptions([replace(reception, **values)])  # type: ignore[arg-type]
+    kept = await centre.store.reception("one")
+    assert kept is not None
+    return kept
+
+
+async def test_an_old_form_does_not_undo_what_a_colleague_changed(
+    centre: Centre, ivan: Browser
+) -> None:
+    await planned(centre)
+    await ivan.get(ONE)
+    moved = await moved_by_a_colleague(centre, attends="юрист")
+    await ivan.submit(ONE, **AS_PLANNED, landmark="до пощата")
+    assert ivan.status == 409
+    assert "променена междувременно" in ivan.text
+    for told in ("Ден : При теб беше „2026-11-24“.", "Ориентир : При теб беше „до пощата“.",
+                 "Кой ще бъде там : При теб беше празно."):  # fmt: skip
+        assert told in ivan.text
+    assert "Място : При теб" not in ivan.text
+    assert 'value="2026-11-27"' in ivan.page
+    assert await centre.store.reception("one") == moved
+    await ivan.submit(ONE, **AS_PLANNED | {"day": "2026-11-27", "landmark": "до пощата"})
+    assert "Приемната е запазена като преместена." in ivan.text
+    kept = await centre.store.reception("one")
+    assert kept == replace(moved, landmark="до пощата", attends="", sequence=moved.sequence + 1)
+
+
+async def test_an_old_form_stays_old_when_it_is_asked_about_again(
+    centre: Centre, ivan: Browser
+) -> None:
+    await planned(centre)
+    await ivan.get(ONE)
+    moved = await moved_by_a_colleague(centre)
+    await ivan.submit(ONE, **AS_PLANNED | {"place": " "})
+    assert ivan.status == 422
+    await ivan.submit(ONE, **AS_PLANNED, public_name="Срещу насилие")
+    assert "издава темата" in ivan.text
+    await ivan.submit(ONE, **AS_PLANNED, public_name="Срещу насилие")
+    assert ivan.status == 409
+    await ivan.post(ONE, **{**ivan.fields(ONE), "seen": ""} | AS_PLANNED)
+    assert ivan.status == 409
+    assert await centre.store.reception("one") == moved
+
+
+async def test_an_old_form_does_not_undo_a_calendar_that_does_not_count(
+    centre: Centre, ivan: Browser
+) -> None:
+    one = await planned(centre)
+    await ivan.get(ONE)
+    taken = replace(one, place="Борово, пазарът")
+    await centre.store.revise_receptions(lambda _: [taken], counted=True)
+    await ivan.submit(ONE, **AS_PLANNED, landmark="до пощата")
+    assert ivan.status == 409
+    assert await centre.store.reception("one") == taken
+
+
+async def test_from_an_old_page_nothing_is_called_off_or_brought_back(
+    centre: Centre, ivan: Browser
+) -> None:
+    await planned(centre)
+    await ivan.get(ONE)
+    moved = await moved_by_a_colleague(centre)
+    await ivan.submit(f"{ONE}/cancel")
+    assert ivan.status == 409
+    assert "променена междувременно" in ivan.text
+    assert await centre.store.reception("one") == moved
+    await ivan.submit(f"{ONE}/cancel")
+    await ivan.get(ONE)
+    off = await moved_by_a_colleague(centre, place="Бяла", state=ReceptionState.CANCELLED)
+    await ivan.submit(f"{ONE}/restore")
+    assert ivan.status == 409
+    assert await centre.store.reception("one") == off
+
+
+async def test_a_change_and_a_cancellation_that_are_sent_twice_are_one(
+    centre: Centre, ivan: Browser
+) -> None:
+    await planned(centre)
+    for action, fields, done in (
+        (ONE, AS_PLANNED | {"day": "2026-11-26"}, "преместена"),
+        (f"{ONE}/cancel", {}, "отменена"),
+        (f"{ONE}/restore", {}, "пак ще я има"),
+    ):
+        await ivan.get(ONE)
+        hidden = ivan.fields(action)
+        before = (await centre.store.receptions())[0].sequence
+        for _ in range(2):
+            await ivan.post(action, **hidden | fields)
+            assert done in ivan.text
+        assert (await centre.store.receptions())[0].sequence == before + 1
+
+
+async def test_of_two_who_save_at_the_same_moment_one_is_told(
+    centre: Centre, ivan: Browser
+) -> None:
+    await planned(centre)
+    await ivan.get(ONE)
+    form = ivan.fields(ONE) | AS_PLANNED
+    sent = [ivan.client.post(ONE, data=form | {"landmark": each}) for each in ("а", "б", "в")]
+    answers = await asyncio.gather(*sent)
+    assert sorted(each.status_code for each in answers) == [200, 409, 409]
+    assert (await centre.store.receptions())[0].sequence == 1
+
+
+async def test_the_form_of_a_new_one_that_comes_back_changes_nothing_that_was_changed_since(
+    centre: Centre, ivan: Browser
+) -> None:
+    await ivan.get(NEW)
+    form = ivan.fields(NEW) | GOOD
+    await ivan.post(NEW, **form)
+    [kept] = await centre.store.receptions()
+    off = replace(kept, state=ReceptionState.CANCELLED)
+    await centre.store.save_receptions([off])
+    await ivan.post(NEW, **form | {"landmark": "до училището"})
+    assert ivan.status == 409
+    assert "При теб беше „до училището“." in ivan.text
+    assert await centre.store.receptions() == [replace(off, sequence=1)]
+
+
+# --- files -----------------------------------------------------------------------------------
+
+
+async def test_an_old_table_does_not_undo_what_a_colleague_changed(
+    centre: Centre, ivan: Browser
+) -> None:
+    await planned(centre)
+    table = (await ivan.client.get("/staff/receptions.csv")).text
+    moved = await moved_by_a_colleague(centre)
+    line = ";rse27;;Русе;;2026-11-25;10:00;14:00;;;;\n"
+    await upload(ivan, (table + line).encode())
+    assert ivan.status == 422
+    assert "Ред 2: Тази приемна е променена тук, след като файлът е свален." in ivan.text
+    assert await centre.store.receptions() == [moved]
+    table = (await ivan.client.get("/staff/receptions.csv")).text
+    await upload(ivan, (table + line).encode())
+    assert "1 нови, 0 променени, 1 без промяна." in ivan.text
+
+
+async def test_what_was_called_off_stays_so_whatever_a_table_says_and_the_page_says_it(
+    centre: Centre, ivan: Browser
+) -> None:
+    await planned(centre)
+    await ivan.get(ONE)
+    await ivan.submit(f"{ONE}/cancel")
+    await upload(ivan, f"{TABLE}rse04,Борово,,2026-11-24,10:00,14:00,,\n{IN_RUSE}".encode())
+    assert (
+        "1 нови, 0 променени, 0 без промяна. Отменени са тук, а във файла ги има: 1." in ivan.text
+    )
+    first = (await centre.store.receptions())[0]
+    assert (first.id, first.state) == ("one", ReceptionState.CANCELLED)
+    await upload(ivan, f"{TABLE}{IN_RUSE}".encode())
+    assert "0 нови, 0 променени, 1 без промяна." in ivan.text
+    assert "Отменени са тук" not in ivan.text
+
+
+async def test_a_table_that_is_sent_twice_even_at_once_doubles_nothing(
+    centre: Centre, ivan: Browser
+) -> None:
+    await ivan.get("/staff")
+    token = ivan.fields("/staff/receptions/import")
+    file = {"file": ("a.csv", f"{TABLE}{IN_RUSE}".encode(), "text/csv")}
+    posts = (ivan.client.post("/staff/receptions/import", data=token, files=file) for _ in range(3))
+    assert [each.status_code for each in await asyncio.gather(*posts)] == [200] * 3
+    assert len(await centre.store.receptions()) == 1
+
+
+async def test_a_wrong_year_in_a_table_is_named_and_nothing_is_taken(
+    centre: Centre, ivan: Browser
+) -> None:
+    await upload(ivan, f"{TABLE}{IN_RUSE.replace('2026', '2062')}".encode())
+    assert "Ред 2, „date“: 2062-11-25 е след повече от две години." in ivan.text
+    assert await centre.store.receptions() == []
 
 
 async def test_what_was_downloaded_can_be_uploaded_as_it_is(centre: Centre, ivan: Browser) -> None:
