@@ -9,10 +9,23 @@ from rich.table import Table
 
 from bot.app import Phen
 from bot.cli_common import Mistake, member_of, print_table, with_store
-from bot.storage.records import Role, StaffState
+from bot.storage.records import Role, StaffMember, StaffState
 from dialogs.model import SOURCE_LANGUAGE
 
 app = typer.Typer(help="Keep the centre's accounts. Example: phen staff list", no_args_is_help=True)
+
+PUT_OUT = (
+    "While the line runs, she is put out of the desk's Telegram group within seconds; the page "
+    "with the accounts says so if Telegram refuses."
+)
+ALONE = (
+    "Her telephone is not linked: if she is in the desk's Telegram group, she reads on there until "
+    "the group's administrator puts her out. Do it now."
+)
+NO_GROUP = (
+    "The desk has no Telegram group in these settings (PHEN_DESK_CHAT): there is none to leave."
+)
+BACK = "She can be added to the desk's Telegram group again, by an invite link."
 
 Login = Annotated[str, typer.Argument(help="Whose account; see `phen staff list`.")]
 
@@ -65,11 +78,13 @@ def freeze(login: Login) -> None:
 
     async def shut(phen: Phen) -> str:
         member = await member_of(phen, login)
+        group = await _of_group(phen, member)
         async with phen.team.leaving(member):
             await phen.accounts.freeze(member.login)
         if member.state is StaffState.INVITED:
             return "The invitation is taken back."
-        return "The account is frozen, its sessions are ended, its open cases wait for another."
+        done = "The account is frozen, its sessions are ended, its open cases wait for another."
+        return f"{done}\n{group}"
 
     typer.echo(with_store(shut))
 
@@ -78,16 +93,17 @@ def freeze(login: Login) -> None:
 def thaw(login: Login) -> None:
     """Let a frozen account in again, with its old password. Example: phen staff thaw maria"""
 
-    async def let_in(phen: Phen) -> None:
+    async def let_in(phen: Phen) -> str:
         member = await member_of(phen, login)
         if member.state is not StaffState.FROZEN:
             raise Mistake(f"The account is not frozen but {member.state.value}; nothing was done.")
         if not await phen.store.set_staff_state(member.id, StaffState.ACTIVE):
             raise Mistake("She never accepted her invitation; remove the account and add it anew.")
         await phen.store.audit(None, "account.thawed")
+        return BACK if member.has_bell and phen.settings.desk_chat is not None else ""
 
-    with_store(let_in)
-    typer.echo("The account is active again.")
+    back = with_store(let_in)
+    typer.echo(f"The account is active again.\n{back}".strip())
 
 
 @app.command("remove")
@@ -97,11 +113,22 @@ def remove(login: Login) -> None:
     Her open cases wait, and ring, for another; the women are told.
     """
 
-    async def take_away(phen: Phen) -> None:
+    async def take_away(phen: Phen) -> str:
         member = await member_of(phen, login)
+        group = await _of_group(phen, member)
         async with phen.team.leaving(member):
             await phen.store.remove_staff(member.id)
             await phen.store.audit(None, "account.removed")
+        return group
 
-    with_store(take_away)
+    group = with_store(take_away)
     typer.echo("The account is removed, its sessions are ended, its open cases wait for another.")
+    typer.echo(group)
+
+
+async def _of_group(phen: Phen, member: StaffMember) -> str:
+    """What becomes of her in the desk's Telegram group when she may not work here any more."""
+    noted = {note.staff_id for note in await phen.store.group_notes()}
+    if member.has_bell or member.id in noted:
+        return PUT_OUT
+    return ALONE if phen.settings.desk_chat is not None else NO_GROUP

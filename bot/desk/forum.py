@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -21,8 +21,8 @@ from weakref import WeakValueDictionary
 from bot.channels.base import Gone, Refused, SendError, Throttled, Unauthorised, Unknown, Unsent
 from bot.channels.chats import Declined, Why
 from bot.desk.bells import Bells
+from bot.desk.membership import Membership
 from bot.desk.service import (
-    UNSETTLED,
     Desk,
     EmptyText,
     NoSuchCase,
@@ -40,18 +40,15 @@ from bot.desk.telegram import (
     TopicGone,
     What,
 )
-from bot.desk.words import Words, neutral, standing
+from bot.desk.topics import TopicTexts, Wanted
 from bot.live import Changes
 from bot.privacy.redact import EventLog
 from bot.privacy.vault import Vault
 from bot.storage.records import (
-    Author,
     CannotBeUndone,
     Case,
     CaseClosed,
-    CaseMessage,
     CaseState,
-    MediumKind,
     NotStanding,
     NotYours,
     OnItsWay,
@@ -60,15 +57,13 @@ from bot.storage.records import (
     TopicLine,
 )
 from bot.storage.store import Store
-from bot.texts import ZONE, Texts
+from bot.texts import Texts
 from dialogs.model import SOURCE_LANGUAGE, TextId
 
 NOTE = "//"
 """What begins so is an internal note."""
 COMMAND = "/"
 """What begins so is for the bot: it answers with the buttons."""
-MOST = 2000
-"""Characters of one message there: even if each counts twice, Telegram takes it."""
 SETTLE_SECONDS = 0.2
 """Changes come in crowds: a reply is stored, sent and settled. One look serves them all."""
 LOOK_SECONDS = 60.0
@@ -101,18 +96,6 @@ REFUSALS: Mapping[type[Exception], TextId] = {
 log = EventLog(NAME)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """One message that is to stand in a topic, under the name by which it is found again."""
-
-    entry: str
-    text: str = field(repr=False)
-    buttons: tuple[Button, ...] = ()
-    silent: bool = False
-    part: int = 0
-    answers: int | None = None
-
-
 class Forum:
     """Keeps a topic for each open case, and takes what consultants do there.
 
@@ -137,8 +120,9 @@ class Forum:
         self._store = store
         self._vault = vault
         self._say = partial(texts.say, SOURCE_LANGUAGE)
-        self._words = Words(texts, desk, now)
+        self._says = TopicTexts(desk, store, texts, now)
         self._changes = changes
+        self._membership = Membership(self._bot, chat, store, changes)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._later: dict[str, float] = {}
 
@@ -147,9 +131,9 @@ class Forum:
     async def run(self) -> None:
         """Keep the topics as the cases are, until cancelled and through every outage.
 
-        Raises `Unauthorised` when the token is not accepted.
+        Beside them, who is in the group. Raises `Unauthorised` when the token is not accepted.
         """
-        async with self._changes.listen(desk=False) as changed:
+        async with self._membership.kept(), self._changes.listen(desk=False) as changed:
             while True:
                 changed.clear()
                 if pause := await self._round():
@@ -218,7 +202,7 @@ class Forum:
     async def _fill(self, case: Case, known: Topic | None) -> None:
         topic = await self._open(case, known)
         there = {(line.entry, line.part): line for line in await self._store.topic_lines(case.id)}
-        for wanted in await self._wanted(case, there):
+        for wanted in await self._says.all_of(case, there):
             await self._put(topic, wanted, there.pop((wanted.entry, wanted.part), None))
         for line in there.values():
             if line.entry.startswith(PRESSED):
@@ -303,80 +287,6 @@ class Forum:
             silent=wanted.silent,
         )
 
-    # --- what a topic says -------------------------------------------------------------------
-
-    async def _wanted(self, case: Case, there: Mapping[tuple[str, int], TopicLine]) -> list[Wanted]:
-        """All that is to stand in the topic, in its order. Before the claim, nothing of hers."""
-        opened = f"{case.opened_at.astimezone(ZONE):%d.%m. %H:%M}"
-        language, channel = self._words.language(case), self._words.channel(case)
-        head = self._say("bell.case", since=opened, speaks=language, by=channel)
-        if case.state is CaseState.WAITING:
-            return [Wanted("case", head, (self._button("claim"),))]
-        topic, place = self._words.topic(case), self._words.place(case)
-        about = self._say("bell.about", topic=topic, place=place)
-        found = [
-            Wanted("case", head, silent=True),
-            Wanted("about", about, silent=True),
-            await self._owner(case),
-        ]
-        for message in await self._store.messages(case.id):
-            said = there.get((f"m:{message.id}", 0))
-            wanted = await self._message(case, message, said.answers if said else None)
-            found += _in_parts(wanted)
-        return found
-
-    async def _owner(self, case: Case) -> Wanted:
-        """Who has it, with the buttons; a new line for each who gets it."""
-        since = int(case.claimed_at.timestamp()) if case.claimed_at else 0
-        text = self._say("bell.owner", name=await self._name_of(case.claimed_by))
-        return Wanted(f"owner:{since}:{case.claimed_by}", text, self._controls())
-
-    def _controls(self) -> tuple[Button, ...]:
-        return tuple(self._button(verb) for verb in ("read", "back", "close"))
-
-    async def _message(self, case: Case, message: CaseMessage, answers: int | None) -> Wanted:
-        entry, words = f"m:{message.id}", message.text
-        if message.author is Author.WOMAN:
-            return Wanted(entry, self._hers(message))
-        if message.author is Author.SYSTEM:
-            return Wanted(entry, self._say("bell.from_line", words=words), silent=True)
-        name = await self._name_of(message.staff_id)
-        if message.author is Author.NOTE:
-            text = self._say("bell.noted")
-            if answers is None:
-                text = self._say("bell.note_from_desk", name=name, words=words)
-            return Wanted(entry, text, silent=True, answers=answers)
-        state = self._say(f"bell.state.{standing(message, case)}")
-        if answers is None:
-            state = self._say("bell.reply_from_desk", name=name, words=words, state=state)
-        elif message.edited:
-            state = self._say("bell.corrected", words=words, state=state)
-        verbs: tuple[str, ...] = ("resend", "drop") if message.state in UNSETTLED else ()
-        silent = not verbs
-        if self._desk.can_mend(case, message):
-            verbs = ("take_back",)
-        buttons = tuple(self._button(verb, message.id) for verb in verbs)
-        return Wanted(entry, state, buttons, silent=silent, answers=answers)
-
-    def _hers(self, message: CaseMessage) -> str:
-        lines = []
-        if message.covered:
-            lines.append(self._say("bell.covered"))
-        if message.medium is not None:
-            photo = message.medium is MediumKind.PHOTO
-            lines.append(self._say("bell.photo" if photo else "bell.voice"))
-        words = neutral(message.text).strip()
-        if words or not lines:
-            lines.append(words or self._say("desk.empty"))
-        if message.edited:
-            lines.append(self._say("bell.mended"))
-        return "\n\n".join(lines)
-
-    async def _name_of(self, staff_id: str | None) -> str:
-        member = await self._store.staff(staff_id) if staff_id else None
-        name = self._words.name(member) if member else ""
-        return name or self._say("bell.somebody")
-
     # --- what consultants do -----------------------------------------------------------------
 
     async def took(self, update: DeskUpdate) -> None:
@@ -431,7 +341,7 @@ class Forum:
             words = words.removeprefix(NOTE)
             message = await self._desk.note(me, topic.case_id, words, key)
         elif words.startswith(COMMAND):
-            self._tell(update, "bell.controls", self._controls())
+            self._tell(update, "bell.controls", self._says.controls())
             return None
         else:
             message = await self._desk.reply(me, topic.case_id, words, key)
@@ -480,7 +390,7 @@ class Forum:
             await self._desk.give_back(me, case_id)
         elif verb == "close":
             await self._desk.open(me, case_id)
-            ask = self._button("close_yes"), self._button("close_no")
+            ask = self._says.button("close_yes"), self._says.button("close_no")
             self._tell(update, "bell.close_ask", ask)
         elif verb == "close_yes":
             await self._desk.close(me, case_id)
@@ -543,11 +453,6 @@ class Forum:
         """What is done in a topic and what is shown there take turns."""
         return self._locks.setdefault(case_id, asyncio.Lock())
 
-    # --- words -------------------------------------------------------------------------------
-
-    def _button(self, verb: str, about: str = "") -> Button:
-        return self._say(f"bell.button.{verb}"), f"{verb}:{about}"
-
 
 def _may_stand_twice(line: TopicLine) -> bool:
     """Whether it was sent before, and nobody knows whether it arrived."""
@@ -563,21 +468,3 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
         await asyncio.wait({task}, timeout=FINISH_SECONDS)
         task.cancel()
         raise
-
-
-def _in_parts(wanted: Wanted) -> list[Wanted]:
-    """A message that is too long as several; the buttons stand below the last one."""
-    cut = [wanted.text[at : at + MOST] for at in range(0, len(wanted.text), MOST)]
-    texts = [text for text in cut if text.strip()]
-    last = len(texts) - 1
-    return [
-        Wanted(
-            wanted.entry,
-            text,
-            wanted.buttons if part == last else (),
-            wanted.silent,
-            part,
-            wanted.answers if part == 0 else None,
-        )
-        for part, text in enumerate(texts)
-    ]

@@ -74,6 +74,10 @@ class TopicGone(Refused):
     """There is no such topic any more."""
 
 
+class Unmet(Refused):
+    """Telegram knows nobody of this number for the bot: she is not in the group, it seems."""
+
+
 class GroupMoved(SendError):
     """The group has a newer id."""
 
@@ -184,6 +188,18 @@ class DeskBot:
     async def delete_topic(self, chat: int, topic: int) -> None:
         """Delete a topic with all that stands in it. Raises `TopicGone`, too."""
         await _ask(self._bot.delete_forum_topic(chat, topic))
+
+    async def put_out(self, chat: int, user: int) -> None:
+        """Put somebody out of the group, so that no link lets her in again; twice is no error.
+
+        Needs the right *Ban users*. Raises `Unmet`, too.
+        """
+        await _ask(self._bot.ban_chat_member(chat, user), _NOBODY, Unmet)
+
+    async def let_back(self, chat: int, user: int) -> None:
+        """Who was put out can be added again. Raises `Unmet`, too."""
+        call = self._bot.unban_chat_member(chat, user, only_if_banned=True)
+        await _ask(call, _NOBODY, Unmet)
 
     async def leave(self, chat: int) -> None:
         """Leave a group."""
@@ -301,17 +317,25 @@ def _answers_somebody_else(told: dict[str, Any], user: int | None) -> bool:
 # --- what goes out -----------------------------------------------------------------------
 
 _NO_TOPIC = ("thread not found", "topic_id_invalid", "topic_deleted")
+_NOBODY = ("user_not_participant", "participant_id_invalid", "user_id_invalid", "user not found")
 
 
-async def _ask(call: Coroutine[Any, Any, T]) -> T:
-    """Await one call of the library's; its error becomes a verdict, with no cause attached."""
+async def _ask(
+    call: Coroutine[Any, Any, T],
+    words: Sequence[str] = _NO_TOPIC,
+    meaning: type[Refused] = TopicGone,
+) -> T:
+    """Await one call of the library's; its error becomes a verdict, with no cause attached.
+
+    `meaning`: the verdict on a refusal in one of these words.
+    """
     try:
         return await call
     except ChatMigrated as moved:
         failure: SendError = GroupMoved(moved.new_chat_id)
     except BadRequest as wrong:
-        gone = any(part in str(wrong).lower() for part in _NO_TOPIC)
-        failure = TopicGone() if gone else verdict(wrong)
+        said = any(part in str(wrong).lower() for part in words)
+        failure = meaning() if said else verdict(wrong)
     except Exception as error:
         failure = error if isinstance(error, SendError) else verdict(error)
     raise failure

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.privacy.retention import whole_hour
 from bot.privacy.vault import Tampered
+from bot.storage import group
 from bot.storage.handing import look_again, waits_again
 from bot.storage.part import OPEN, Part, log, new_id
 from bot.storage.records import (
@@ -105,9 +106,16 @@ class Staff(Part):
         change = staff.update().where(staff.c.id == staff_id, staff.c.state != StaffState.REMOVED)
         changed = {"roles": ",".join(sorted(given)), "languages": ",".join(sorted(languages))}
         async with self._database.write() as connection:
+            query = select(staff).where(staff.c.id == staff_id)
+            before = (await connection.execute(query)).one_or_none()
             done = await connection.execute(change.values(alias=alias, **changed))
             if Role.CONSULTANT not in given:
                 await self._give_back_all(connection, staff_id)
+            if before is not None and group.is_consultant(before) != (Role.CONSULTANT in given):
+                if Role.CONSULTANT not in given:
+                    await group.put_out(connection, staff_id, self._now())
+                elif before.state == StaffState.ACTIVE:
+                    await group.let_back(connection, staff_id, self._now())
             await look_again(connection, self._now())
         return done.rowcount == 1
 
@@ -131,6 +139,7 @@ class Staff(Part):
         )  # fmt: skip
         gone = {"state": StaffState.REMOVED, "login": f"-{staff_id}", "alias": "", "roles": ""}
         async with self._database.write() as connection:
+            await group.put_out(connection, staff_id, self._now())
             await connection.execute(
                 staff.update().where(staff.c.id == staff_id).values(**gone, **nothing)
             )
@@ -161,6 +170,12 @@ class Staff(Part):
             row = (await connection.execute(query)).one_or_none()
             if row is None:
                 return None
+            query = select(staff).where(staff.c.bell_index == index, staff.c.id != row.id)
+            other = (await connection.execute(query)).one_or_none()
+            if other is not None:
+                await group.unlinked(connection, other, self._now())
+            if row.bell_index != index:
+                await group.unlinked(connection, row, self._now())
             sealed = self._vault.seal("address", "staff", "bell_address", row.id, address.encode())
             unlinked = {"bell_address": None, "bell_index": None}
             linked = {"bell_address": sealed, "bell_index": index}
@@ -171,13 +186,19 @@ class Staff(Part):
             await connection.execute(
                 staff.update().where(staff.c.id == row.id).values(**linked, **spent)
             )
+            await group.let_back(connection, row.id, self._now())
             return _member(
                 (await connection.execute(select(staff).where(staff.c.id == row.id))).one()
             )
 
     async def unlink_bell(self, staff_id: str) -> None:
         """Her Telegram rings no more."""
-        await self._update_staff(staff.c.id == staff_id, bell_address=None, bell_index=None)
+        hers, nothing = staff.c.id == staff_id, {"bell_address": None, "bell_index": None}
+        async with self._database.write() as connection:
+            row = (await connection.execute(select(staff).where(hers))).one_or_none()
+            if row is not None:
+                await group.unlinked(connection, row, self._now())
+                await connection.execute(staff.update().where(hers).values(**nothing))
 
     async def bells(self) -> list[BellAddress]:
         """Where the bells of active accounts ring."""
@@ -247,6 +268,10 @@ class Staff(Part):
             if state is not StaffState.ACTIVE:
                 await connection.execute(sessions.delete().where(sessions.c.staff_id == staff_id))
                 await self._give_back_all(connection, staff_id)
+            if done.rowcount == 1:
+                back = state is StaffState.ACTIVE
+                change_group = group.let_back if back else group.put_out
+                await change_group(connection, staff_id, self._now())
             await look_again(connection, self._now())
         return done.rowcount == 1
 

@@ -44,6 +44,7 @@ class WebParts:
     """All that the web's rooms are made of.
 
     `bells` is None where the desk has no bot of its own: then only an open page rings.
+    `desk_group`: whether the desk can be worked in a Telegram group, too.
     `health` names each part and says whether it works; `metrics` gives the figures of `/metrics`.
     In the demo only: `demo_login` gives a session of its consultant, `demo_hint` the logins
     with the codes that count at a time.
@@ -67,6 +68,7 @@ class WebParts:
     webhooks: Mapping[str, Webhook] = field(default_factory=dict)
     metrics: Callable[[], Awaitable[Sequence[Sample]]] | None = None
     bells: Bells | None = None
+    desk_group: bool = False
     public_url: str = ""
     demo: bool = False
     demo_login: Callable[[], Awaitable[str]] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from bot.desk.team import (
     NotAnAdmin,
     NotOneself,
 )
-from bot.storage.records import LoginTaken, Role, StaffMember, StaffState
+from bot.storage.records import LoginTaken, Role, StaffMember, StaffState, Wish
 from bot.texts import ZONE
 from bot.web.fields import Say, one_line
 from bot.web.login import Visitor, field, page, read_form, refusal
@@ -75,17 +75,20 @@ class TeamPages:
         self._parts = parts
         self._team = parts.team
         self._say: Say = partial(parts.texts.say, SOURCE_LANGUAGE)
-        self._rules = lint.load_rules()
+        self._rules = lint.our_rules()
 
     # --- pages ---------------------------------------------------------------------------
 
     async def home(self, request: Request, visitor: Visitor) -> Response:
         done = request.query_params.get("done", "")
+        people = await self._parts.store.all_staff()
         return page(
             self._parts,
             "staff/team.html",
             visitor,
-            people=await self._parts.store.all_staff(),
+            people=people,
+            desk_group=self._parts.desk_group,
+            reading=await self._reading(people),
             look=PersonLook(self._parts),
             desk_bot=self._parts.bells is not None,
             done=self._say(f"staff.team.done.{done}") if done in DONE else None,
@@ -99,7 +102,31 @@ class TeamPages:
         person = await self._person(request)
         if person is None:
             return self._refused(visitor, NoSuchAccount())
-        return self._form(visitor, _values(person), person)
+        alone = person.id not in await self._within_reach([person])
+        return self._form(visitor, _values(person), person, alone=alone)
+
+    async def _reading(self, people: Iterable[StaffMember]) -> list[str]:
+        """Who may not work here any more, and reads on in the desk's Telegram group."""
+        if not self._parts.desk_group:
+            return []
+        notes = [note for note in await self._parts.store.group_notes() if note.wish is Wish.OUT]
+        told = [("refused" if note.refused else "pending", note.name) for note in notes]
+        reached = await self._within_reach(people)
+        told += [
+            ("unlinked", person.login)
+            for person in people
+            if person.state is StaffState.FROZEN
+            and Role.CONSULTANT in person.roles
+            and person.id not in reached
+        ]
+        return [
+            self._say(f"staff.team.group.{what}", name=name) for what, name in sorted(set(told))
+        ]
+
+    async def _within_reach(self, people: Iterable[StaffMember]) -> set[str]:
+        """Whose phone is, or was, linked: only them Phen can put out of the group."""
+        noted = {note.staff_id for note in await self._parts.store.group_notes()}
+        return noted | {person.id for person in people if person.has_bell}
 
     def _form(
         self,
@@ -107,6 +134,7 @@ class TeamPages:
         values: Mapping[str, str | set[str]],
         person: StaffMember | None = None,
         problems: Mapping[str, str] | None = None,
+        alone: bool = False,
     ) -> Response:
         return page(
             self._parts,
@@ -122,6 +150,7 @@ class TeamPages:
             languages=self._parts.content.languages,
             longest_alias=LONGEST_ALIAS,
             desk_bot=self._parts.bells is not None,
+            alone=alone and self._parts.desk_group,
             look=PersonLook(self._parts),
         )
 

@@ -13,8 +13,15 @@ T = TypeVar("T")
 PATIENCE = 15.0
 
 
+class NoMember(AssertionError):
+    """Telegram shows her no such group, and lets her do nothing there."""
+
+
 class Member:
-    """One phone. A topic is called by its name; None is the General topic."""
+    """One phone. A topic is called by its name; None is the General topic.
+
+    Who was put out sees no group any more, and can come back only when that is lifted.
+    """
 
     def __init__(self, server: TelegramStandIn, group: Chat, user: int) -> None:
         self._server, self.group, self.user = server, group, user
@@ -22,11 +29,17 @@ class Member:
     # --- what she sees
 
     @property
+    def is_in(self) -> bool:
+        return self.user in self.group.members
+
+    @property
     def topics(self) -> list[str]:
+        self._must_be_in()
         return list(self.group.topics.values())
 
     def reads(self, topic: str | None) -> list[Shown]:
         """What stands in a topic, oldest first, without Telegram's own notes."""
+        self._must_be_in()
         thread = self._thread(topic)
         there = [shown for shown in self.group.messages.values() if shown.thread == thread]
         return [shown for shown in there if shown.words or shown.other.keys() & {"photo"}]
@@ -63,6 +76,16 @@ class Member:
 
     # --- what she does
 
+    def joins(self) -> None:
+        """By a link to the group, or added by its administrator."""
+        if self.user in self.group.banned:
+            raise NoMember("she was put out")
+        self.group.members.add(self.user)
+
+    def _must_be_in(self) -> None:
+        if not self.is_in:
+            raise NoMember("she is not in the group")
+
     def says(
         self,
         text: str | None,
@@ -73,6 +96,7 @@ class Member:
         **other: Any,
     ) -> Shown:
         """Write, or send whatever `other` holds. `sender`: somebody else than she."""
+        self._must_be_in()
         shown = self._server.add_message(
             self.group,
             from_bot=False,
@@ -86,6 +110,7 @@ class Member:
         return shown
 
     def edits(self, shown: Shown, text: str) -> None:
+        self._must_be_in()
         shown.text, shown.edit_date = text, self._server.now()
         self._server.push("edited_message", self._server.message_json(shown))
 
@@ -98,6 +123,7 @@ class Member:
         raise AssertionError(f"no button {label!r} in {topic!r}: {self.words(topic)}")
 
     def sends_press(self, shown: Shown, data: str) -> str:
+        self._must_be_in()
         query = self._server.query_id()
         self._server.push(
             "callback_query",
@@ -123,6 +149,7 @@ class Member:
         return (await self._until(look, "an answer to the press"))[0]
 
     def puts_the_bot_in(self) -> None:
+        self._must_be_in()
         self._membership("left", "member")
 
     def _membership(self, old: str, new: str) -> None:

@@ -108,7 +108,11 @@ class Shown:
 
 @dataclass(slots=True)
 class Chat:
-    """One conversation. `members` False: she blocked the bot, or it is out of the group."""
+    """One conversation. `open` False: she blocked the bot, or it is out of the group.
+
+    Of a group: who is in it, who of them are its owner and administrators, and who was put out.
+    `rights` are the bot's.
+    """
 
     id: int
     type: str = "private"
@@ -117,7 +121,13 @@ class Chat:
     messages: dict[int, Shown] = field(default_factory=dict)
     forum: bool = False
     topics: dict[int, str] = field(default_factory=dict)
-    rights: set[str] = field(default_factory=lambda: {"manage_topics", "delete_messages"})
+    rights: set[str] = field(
+        default_factory=lambda: {"manage_topics", "delete_messages", "restrict_members"}
+    )
+    members: set[int] = field(default_factory=set)
+    owner: int | None = None
+    admins: set[int] = field(default_factory=set)
+    banned: set[int] = field(default_factory=set)
     moved_to: int | None = None
     budget: float = 20.0
     budget_at: float = 0.0
@@ -205,13 +215,18 @@ class TelegramStandIn:
         return chat
 
     def member(self, group: Chat, user: int) -> Member:
-        """Somebody's phone in a group."""
-        return Member(self, group, user)
+        """Somebody's phone in a group, whose member she becomes."""
+        member = Member(self, group, user)
+        member.joins()
+        return member
 
     def migrate(self, old: Chat) -> Chat:
         """The group gets a newer id; everything in it goes along. Both chats are told."""
         new = self.group(forum=old.forum)
         new.topics, new.messages, new.rights = old.topics, old.messages, old.rights
+        new.members, new.owner, new.admins, new.banned = (
+            old.members, old.owner, old.admins, old.banned
+        )  # fmt: skip
         for shown in new.messages.values():
             shown.chat = new.id
         old.topics, old.messages, old.moved_to = {}, {}, new.id
@@ -488,6 +503,40 @@ class TelegramStandIn:
         chat = self._chat(params)
         chat.open = False
         self.left.append(chat.id)
+        return True
+
+    # --- members
+
+    def _do_ban_chat_member(self, params: Json, _: Any) -> bool:
+        chat, user = self._writable(params), int(params["user_id"])
+        if chat.type == "private":
+            raise bad("can't ban members in private chats")
+        if user == chat.owner:
+            raise bad("can't remove chat owner")
+        if "restrict_members" not in chat.rights:
+            raise bad("not enough rights to restrict/unrestrict chat member")
+        if user in chat.admins:
+            raise bad("user is an administrator of the chat")
+        if user not in self.chats and user not in chat.members | chat.banned:
+            raise bad("PARTICIPANT_ID_INVALID")
+        chat.banned.add(user)
+        if user in chat.members:
+            chat.members.discard(user)
+            told = {"left_chat_member": self.user(chat, user)}
+            note = self.add_message(chat, from_bot=True, other=told)
+            self.push("message", self.message_json(note))
+        return True
+
+    def _do_unban_chat_member(self, params: Json, _: Any) -> bool:
+        chat, user = self._writable(params), int(params["user_id"])
+        if chat.type not in ("supergroup", "channel"):
+            raise bad("method is available for supergroup and channel chats only")
+        if params.get("only_if_banned") and user not in chat.banned:
+            return True
+        if "restrict_members" not in chat.rights:
+            raise bad("not enough rights to restrict/unrestrict chat member")
+        chat.banned.discard(user)
+        chat.members.discard(user)  # without `only_if_banned` who is in it goes
         return True
 
     # --- sending

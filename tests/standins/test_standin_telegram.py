@@ -25,8 +25,9 @@ from aiogram.types import (
     ReplyParameters,
 )
 
+from tests.standins.member import NoMember
 from tests.standins.referee import objections
-from tests.standins.telegram import ANONYMOUS, Call, TelegramStandIn
+from tests.standins.telegram import ANONYMOUS, Call, Shown, TelegramStandIn
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -236,6 +237,59 @@ async def test_what_the_platform_refuses_in_a_forum(server: TelegramStandIn, bot
     group.open = False
     with pytest.raises(TelegramForbiddenError, match="kicked"):
         await bot.send_message(group.id, "а")
+
+
+async def test_who_is_put_out_of_a_group(server: TelegramStandIn, bot: Bot) -> None:
+    group = server.group(forum=True)
+    member, other = server.member(group, 7001), server.member(group, 7002)
+    assert await bot.unban_chat_member(group.id, 7001, only_if_banned=True)
+    assert member.is_in
+    for _ in range(2):
+        assert await bot.ban_chat_member(group.id, 7001)
+    (told,) = await bot.get_updates()
+    assert told.message
+    assert told.message.left_chat_member
+    assert told.message.left_chat_member.id == 7001
+    for act in (
+        lambda: member.says("аз", None),
+        lambda: member.reads(None),
+        lambda: member.sends_press(Shown(1, group.id, True, server.now()), "claim:"),
+        member.joins,
+    ):
+        with pytest.raises(NoMember):
+            act()
+    other.says("тук съм", None)
+    assert await bot.unban_chat_member(group.id, 7001, only_if_banned=True)
+    assert not member.is_in
+    member.joins()
+    assert await bot.unban_chat_member(group.id, 7001)
+    assert not member.is_in, "without the condition it puts out who is in"
+
+
+async def test_whom_the_platform_does_not_put_out(server: TelegramStandIn, bot: Bot) -> None:
+    group = server.group(forum=True)
+    for user in (1, 2, 3, 4):
+        server.member(group, user)
+    await bot.ban_chat_member(group.id, 4)
+    group.owner, group.admins = 1, {2}
+    for call, told in (
+        (bot.ban_chat_member(group.id, 1), "can't remove chat owner"),
+        (bot.ban_chat_member(group.id, 2), "user is an administrator of the chat"),
+        (bot.ban_chat_member(group.id, 999), "PARTICIPANT_ID_INVALID"),
+        (bot.unban_chat_member(server.group("group").id, 3), "supergroup and channel chats only"),
+    ):
+        with pytest.raises(TelegramBadRequest, match=told):
+            await call
+    group.rights.discard("restrict_members")
+    assert await bot.unban_chat_member(group.id, 3, only_if_banned=True)
+    for call in (
+        bot.ban_chat_member(group.id, 3),
+        bot.unban_chat_member(group.id, 4, only_if_banned=True),
+    ):
+        with pytest.raises(TelegramBadRequest, match="not enough rights to restrict"):
+            await call
+    assert group.members == {1, 2, 3}
+    assert group.banned == {4}
 
 
 async def test_a_group_that_gets_a_newer_id(server: TelegramStandIn, bot: Bot) -> None:

@@ -22,7 +22,7 @@ from bot.storage.records import Case, MessageState, Role, StaffMember
 from bot.storage.store import Store
 from bot.texts import Texts, open_content
 from dialogs.model import Content
-from tests.sqlite import fresh
+from tests.sqlite import migrated
 
 PASSWORD = "four quiet green boats"
 CONSULTANT = (Role.CONSULTANT,)
@@ -115,7 +115,7 @@ class Centre:
 @asynccontextmanager
 async def a_centre(folder: Path) -> AsyncIterator[Centre]:
     """A centre on a database of its own."""
-    url = fresh(folder / "phen.db")
+    url = migrated(folder / "phen.db")
     vault = Vault.open(folder / "keys" / "master.key", create=True)
     clock, changes, woken = Clock(), Changes(), list[None]()
     store = await Store.open(url, vault, clock)

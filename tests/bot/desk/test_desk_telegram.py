@@ -14,7 +14,7 @@ from bot import serving
 from bot.channels.base import Gone, Refused, Throttled, Unauthorised, Unknown, Unsent
 from bot.channels.chats import Declined
 from bot.desk.forum import Forum
-from bot.desk.telegram import DeskUpdate, GroupMoved, TopicGone, What, understood
+from bot.desk.telegram import DeskUpdate, GroupMoved, TopicGone, Unmet, What, understood
 from tests.bot.desk.phones import TOKEN, Phones, some_phones
 from tests.line import eventually, running_line
 from tests.standins.telegram import ApiError, Fault, TelegramStandIn
@@ -194,6 +194,30 @@ async def test_what_telegram_answers_becomes_a_verdict_without_its_words(
     assert "тайна" not in repr(raised.value)
     if isinstance(raised.value, GroupMoved):
         assert raised.value.chat == -1009
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        ("not enough rights to restrict/unrestrict chat member", Refused),
+        ("can't remove chat owner", Refused),
+        ("user is an administrator of the chat", Refused),
+        ("CHAT_ADMIN_REQUIRED", Refused),
+        ("chat not found", Gone),
+        ("USER_NOT_PARTICIPANT", Unmet),
+        ("PARTICIPANT_ID_INVALID", Unmet),
+        ("user not found", Unmet),
+    ],
+)
+@pytest.mark.parametrize("call", ["put_out", "let_back"])
+async def test_what_telegram_answers_about_a_member(
+    phones: Phones, call: str, said: str, verdict: type[Exception]
+) -> None:
+    phones.server.fail(Fault("refuse", error=ApiError(400, f"Bad Request: {said}")))
+    with pytest.raises(verdict) as raised:
+        await getattr(phones.bot, call)(phones.server.group(forum=True).id, 7001)
+    assert isinstance(raised.value, Unmet) == (verdict is Unmet)
+    assert raised.value.__context__ is None
 
 
 async def test_without_telegram_nothing_has_left(phones: Phones) -> None:

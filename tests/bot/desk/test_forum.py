@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bot.desk import forum as forum_module
-from bot.desk.forum import MOST, Forum
+from bot.desk.forum import Forum
+from bot.desk.topics import MOST
 from bot.storage.records import (
     Author,
     Case,

@@ -51,6 +51,7 @@ def site(
     bells: Bells | None = None,
     stop: StopSwitch | None = None,
     posters: Posters | None = None,
+    desk_group: bool = False,
 ) -> Starlette:
     """The pages behind the login, over a real store."""
     content, texts = words()
@@ -71,6 +72,7 @@ def site(
         now=centre.clock,
         health=cast(Any, None),
         bells=bells,
+        desk_group=desk_group,
         public_url=HOST,
     )
     return assemble(parts, [*login_routes(parts), *desk_routes(parts), *staff_routes(parts)])
@@ -125,11 +127,11 @@ class Browser:
 
 @asynccontextmanager
 async def browser(
-    centre: Centre, session: str = "", bells: Bells | None = None
+    centre: Centre, session: str = "", bells: Bells | None = None, desk_group: bool = False
 ) -> AsyncIterator[Browser]:
     cookies = {SESSION_COOKIE: session} if session else {}
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(site(centre, bells)),
+        transport=httpx.ASGITransport(site(centre, bells, desk_group=desk_group)),
         base_url=HOST,
         follow_redirects=True,
         cookies=cookies,

@@ -188,3 +188,78 @@ async def test_a_linked_bell_is_shown(centre: Centre) -> None:
         assert "Telegram не е свързан" in ana.text
         await ana.get("/staff/line")
         assert "Свързан звънец имат 1 от 2 консултантки" in ana.text
+
+
+# --- the group in Telegram -----------------------------------------------------------------
+
+
+@pytest.fixture
+async def vera(centre: Centre) -> AsyncIterator[Browser]:
+    """An admin of a desk that has a group in Telegram."""
+    session = await centre.session_of("vera", [Role.ADMIN])
+    async with browser(centre, session, desk_group=True) as made:
+        yield made
+
+
+async def linked(centre: Centre, login: str) -> None:
+    maria = await centre.person(login)
+    await centre.store.offer_bell(maria.id, b"code", centre.clock.at.replace(year=2027))
+    assert await centre.store.link_bell(b"code", "7000001")
+    for note in await centre.store.group_notes():
+        await centre.store.group_note_done(note)
+
+
+@pytest.mark.parametrize("act", ["freeze", "remove"])
+async def test_who_still_reads_in_the_group_is_named_until_she_is_out(
+    centre: Centre, vera: Browser, act: str
+) -> None:
+    await linked(centre, "maria")
+    at = await member(centre, "maria")
+    await vera.get(HOME)
+    assert "чете" not in vera.text
+    await vera.get(at)
+    assert "Телефонът ѝ не е свързан" not in vera.text
+    await vera.submit(f"{at}/{act}")
+    assert "maria още чете в групата в Telegram. Изваждаме я" in vera.text
+    (note,) = await centre.store.group_notes()
+    await centre.store.group_note_refused(note)
+    await vera.get(HOME)
+    assert "Администраторът на групата трябва да я извади сега" in vera.text
+    assert "Изваждаме я" not in vera.text
+    await centre.store.group_note_done(note)
+    await vera.get(HOME)
+    assert "чете" not in vera.text
+
+
+async def test_whom_phen_cannot_put_out_is_named_before_and_after(
+    centre: Centre, vera: Browser
+) -> None:
+    await centre.person("maria")
+    at = await member(centre, "maria")
+    await vera.get(at)
+    assert "Телефонът ѝ не е свързан" in vera.text
+    await vera.submit(f"{at}/freeze")
+    assert "maria не е със свързан телефон" in vera.text
+    await vera.get(at)
+    await vera.submit(f"{at}/thaw")
+    assert "не е със свързан телефон" not in vera.text
+
+
+async def test_a_phone_that_was_linked_is_within_reach(centre: Centre, vera: Browser) -> None:
+    await linked(centre, "maria")
+    maria = await centre.store.staff_by_login("maria")
+    assert maria is not None
+    await centre.store.unlink_bell(maria.id)
+    await vera.get(await member(centre, "maria"))
+    assert "Телефонът ѝ не е свързан" not in vera.text
+
+
+async def test_without_a_group_nobody_speaks_of_one(centre: Centre, ana: Browser) -> None:
+    await linked(centre, "maria")
+    await centre.person("elena")
+    for login in ("maria", "elena"):
+        at = await member(centre, login)
+        await ana.get(at)
+        assert "групата" not in ana.text
+        await ana.submit(f"{at}/freeze")
+        assert "групата" not in ana.text
