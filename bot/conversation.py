@@ -32,7 +32,6 @@ from dialogs.model import (
     CROWDED,
     DANGER,
     NOT_STOPPED,
-    SOURCE_LANGUAGE,
     STOPPED,
     AllowMedia,
     Arrive,
@@ -40,6 +39,7 @@ from dialogs.model import (
     Decline,
     Effect,
     EndCase,
+    Event,
     ForgetEverything,
     Hide,
     Language,
@@ -192,8 +192,8 @@ class Conversation:
         if incoming.handle is not None:
             self._windows.heard(who, incoming.handle)  # hide takes it along from now on
         case = await self._case_she_writes_in(who, incoming)
-        here = self._where(who, incoming, case)
-        step = self._step(who, here, incoming, case)
+        here, event = await self._read(who, incoming, case)
+        step = self._step(who, here, event, case)
         self._settle_window(who, incoming, step)
         if case is None and incoming.handle is not None:
             self._windows.remove(who, [incoming.handle])
@@ -210,7 +210,7 @@ class Conversation:
 
         *Hide* still hides, *delete everything* still deletes, and reminders can be ended.
         """
-        here = self._where(who, incoming, None)
+        here = self._screens.where(who, incoming)
         step = engine.step(self._screens.content(who), here, incoming.event)
         if incoming.handle is not None:
             self._windows.remove(who, [incoming.handle])
@@ -229,12 +229,12 @@ class Conversation:
 
     async def _catch_up(self, who: Who, incoming: Incoming) -> None:
         """Keep what she did before something that is handled already, and show nothing of it."""
-        if isinstance(incoming.event, Started):
-            return
         case = await self._case_she_writes_in(who, incoming)
-        here = self._where(who, incoming, case)
-        event = replace(incoming.event, fresh=True)
-        for effect in engine.step(self._screens.content(who), here, event).effects:
+        here, event = await self._read(who, incoming, case)
+        if isinstance(event, Started):
+            return
+        step = engine.step(self._screens.content(who), here, replace(event, fresh=True))
+        for effect in step.effects:
             with contextlib.suppress(CaseClosed, Blocked, Crowded):
                 await self._keep(who, incoming, case, effect)
 
@@ -256,19 +256,28 @@ class Conversation:
                 await self._handover.forget(who)
                 self._windows.case_over(who)
 
-    def _step(self, who: Who, here: Position, incoming: Incoming, case: Case | None) -> Step:
+    async def _read(
+        self, who: Who, incoming: Incoming, case: Case | None
+    ) -> tuple[Position, Event]:
+        """Where what she did is read: her words in her case, if she has one, whatever covers it."""
+        here, event = await self._screens.read_at(who, incoming), incoming.event
+        if case is None:
+            return here, event
+        if isinstance(event, Typed) and not self._inbound.is_before_her(who, incoming):
+            event = replace(event, covered_by=here)
+        return Position(case.language, CASE), event
+
+    def _step(self, who: Who, here: Position, event: Event, case: Case | None) -> Step:
         """One step of the dialog; what she writes into a case that has ended is told so."""
         content = self._screens.content(who)
-        if (
-            case is not None
-            or here.node not in (CASE, CASE_ENDED)
-            or isinstance(incoming.event, Tapped | Started)
-        ):
-            return engine.step(content, here, incoming.event)
+        has_ended = case is None and here.node in (CASE, CASE_ENDED)
+        if not has_ended or isinstance(event, Tapped | Started):
+            return engine.step(content, here, event)
         ended = here.to(CASE_ENDED)
-        step = engine.step(content, ended, incoming.event)
-        kept = step.position.node == DANGER or any(isinstance(e, Hide) for e in step.effects)
-        if kept or not incoming.event.fresh:
+        step = engine.step(content, ended, event)
+        heeded = Hide if here.node == CASE else Hide | StopReminders  # who was told can stop
+        kept = step.position.node == DANGER or any(isinstance(e, heeded) for e in step.effects)
+        if kept or not event.fresh:
             return step
         return engine.step(content, ended, Tapped(ended))
 
@@ -283,17 +292,6 @@ class Conversation:
             case _:
                 return None
 
-    def _where(self, who: Who, incoming: Incoming, case: Case | None) -> Position:
-        if case is not None:
-            return Position(case.language, CASE)
-        if incoming.position is not None:
-            return incoming.position
-        window = self._windows.get(who)
-        if window is not None and window.position is not None:
-            return window.position
-        language = incoming.languages[0] if incoming.languages else SOURCE_LANGUAGE
-        return engine.cover(language)
-
     def _settle_window(self, who: Who, incoming: Incoming, step: Step) -> None:
         if any(isinstance(effect, Hide) for effect in step.effects):
             return
@@ -304,7 +302,7 @@ class Conversation:
 
     def _apologise(self, who: Who, incoming: Incoming) -> None:
         """Something failed here: she sees where 112 is, or is hidden. Needs no database."""
-        here = self._where(who, incoming, None)
+        here = self._screens.where(who, incoming)
         try:
             step = engine.step(self._screens.content(who), here, incoming.event)
         except Exception as error:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from bot import render
 from bot.channels.base import Channel, Limits
@@ -19,6 +20,13 @@ from scheduler.model import Reception, ReceptionState, Reminder, Subscription
 
 Waits = tuple[Subscription, Reception | None]
 """Of what a woman wants to be reminded, and the reception that it is of now, if there is one."""
+
+
+class Shown(NamedTuple):
+    """About which of her reminders a screen says all, with which broadcasts known by then."""
+
+    waits: Sequence[Waits]
+    words: Collection[str]
 
 
 class Fills:
@@ -61,12 +69,13 @@ class Fills:
 
     async def of_reminders(
         self, screen: Screen, hers: Sequence[Waits], channel: Channel
-    ) -> tuple[str, list[Waits]]:
+    ) -> tuple[str, Shown]:
         """Of what she is reminded, what is new about it, and what the centre has to say there.
 
         The most telling first: that in the place of the screen and what is not as it was planned;
         the centre's newest words; then the others in short, and older words. What does not fit
-        whole is left out. With the words come those of `hers` about which they say all.
+        whole is left out. Whoever chose another language at the gate reads the centre's words in
+        that of her reminder, where they were not said in the other.
         """
         language, place = screen.position.language, screen.position.answer(PLACE_SLOT)
         now = self._now()
@@ -75,20 +84,27 @@ class Fills:
         said: dict[str, list[Waits]] = {}
         older: dict[str, list[Waits]] = {}
         brief: dict[str, list[Waits]] = {}
+        known: set[str] = set()
         for waits in hers:
             one, reception = waits
-            if one.municipality == place or not _is_as_planned(one, reception):
-                words = reminded_words(self._texts, language, one, reception, now, free_until)
+            over = reception is not None and _is_over(one, reception, now)
+            if one.municipality == place or over or not _is_as_planned(one, reception):
+                coming = await self._next(one.municipality, now) if over else None
+                words = reminded_words(
+                    self._texts, language, one, reception, now, free_until, coming
+                )
                 full.setdefault(words, []).append(waits)
             else:
                 words = "\n".join(_where_and_when(self._texts, language, one, reception, now))
                 brief.setdefault(words, []).append(waits)
-            of_the_centre = self._store.broadcast_words(one.municipality, language, channel.name)
-            for n, words in enumerate(await of_the_centre):
-                if n == 0:
-                    said.setdefault(words, []).append(waits)
+            of_the_centre = await self._store.broadcast_words(one.id, language)
+            known.update(each.broadcast for each in of_the_centre)
+            newest = next((each for each in of_the_centre if each.hers), None)
+            for each in of_the_centre:
+                if each is newest:
+                    said.setdefault(each.text, []).append(waits)
                 else:  # it is shown while there is room, and nobody is led here for it
-                    older.setdefault(words, [])
+                    older.setdefault(each.text, [])
         room = render.room(screen, self._texts, channel.limits)
         added, missed = "", []
         for words, whose in (*full.items(), *said.items(), *brief.items(), *older.items()):
@@ -97,7 +113,12 @@ class Fills:
                 added = longer
             else:
                 missed += whose
-        return added, [waits for waits in hers if waits not in missed]
+        return added, Shown([waits for waits in hers if waits not in missed], known)
+
+    async def _next(self, municipality: str, now: datetime) -> Reception | None:
+        """The next one there, if one is planned."""
+        planned = await self._store.receptions(municipality, now)
+        return plan.next_for(planned, municipality, now)
 
     async def _receptions(self, language: Language, code: str | None) -> str:
         if code is None:
@@ -169,13 +190,22 @@ def reminded_words(
     reception: Reception | None,
     now: datetime,
     free_until: datetime | None = None,
+    coming: Reception | None = None,
 ) -> str:
     """Of what she is reminded in one municipality: when and where, what is new, when it rings.
 
-    `free_until`: until when a message to her costs nothing, which may bring it forward.
+    `free_until`: until when a message to her costs nothing, which may bring it forward. `coming`:
+    the next there, to be told of where hers is over although she was told a later date.
     """
     if reception is None:
         lines = _where_and_when(texts, language, one, reception, now)
+    elif _is_over(one, reception, now):
+        lines = [_where(texts, language, one, None), texts.say(language, "remind.over")]
+        if coming is None:
+            lines.append(texts.say(language, "remind.no_next"))
+        else:
+            lines.append(texts.say(language, "remind.next"))
+            lines.append(reception_words(texts, language, coming, now))
     else:
         lines = [_where(texts, language, one, reception)]
         if _is_changed(one, reception) and reception.state is ReceptionState.PLANNED:
@@ -231,6 +261,11 @@ def _rings(
 def _is_as_planned(one: Subscription, reception: Reception | None) -> bool:
     planned = reception is None or reception.state is ReceptionState.PLANNED
     return planned and not _is_changed(one, reception)
+
+
+def _is_over(one: Subscription, reception: Reception, now: datetime) -> bool:
+    """Whether it has ended before it would have, as she was told; see `plan.readable_until`."""
+    return plan.takes_place(reception) and reception.end <= now and one.until > reception.end
 
 
 def _is_changed(one: Subscription, reception: Reception | None) -> bool:

@@ -46,13 +46,15 @@ class Inbound:
         if isinstance(letter, TakeMedium) and await self._handover.is_blocked(who):
             return await self._shut_out(who, incoming, case)  # nothing is fetched and opened
         ready = await _ready(incoming, case, letter)
-        covered = not self._is_before_her(who, incoming)
+        covered = not self.is_before_her(who, incoming)
         try:
             await self._bring(case, ready, incoming.key, incoming.handle, covered=covered)
         except Blocked:
             return await self._shut_out(who, incoming, case)
         except CaseClosed:
             self._remove(who, incoming)
+            if covered:
+                return self._screens.cover(who, engine.cover(case.language))
             return await self._screens.show(who, Position(case.language, TALK))
         if not isinstance(ready, Decline):
             await self._relayed(who, incoming, case, covered=covered)
@@ -65,7 +67,7 @@ class Inbound:
         Raises `Blocked` and `CaseClosed`, as the handover does.
         """
         ready = await _ready(incoming, case, letter)
-        covered = not self._is_before_her(who, incoming)
+        covered = not self.is_before_her(who, incoming)
         await self._bring(case, ready, incoming.key, None, covered=covered)
 
     async def _bring(
@@ -91,7 +93,7 @@ class Inbound:
         self._remove(who, incoming)
         self._screens.cover(who, engine.cover(case.language))
 
-    def _is_before_her(self, who: Who, incoming: Incoming) -> bool:
+    def is_before_her(self, who: Who, incoming: Incoming) -> bool:
         """Whether what she writes comes from an open window: else it may be somebody else."""
         here = incoming.position
         behind_the_gate = here is not None and not self._screens.is_before_the_gate(here)
@@ -109,7 +111,7 @@ class Inbound:
     async def _shut_out(self, who: Who, incoming: Incoming, case: Case) -> None:
         """A consultant takes nothing from this address: a covered window does not say so."""
         self._remove(who, incoming)
-        if not self._is_before_her(who, incoming):
+        if not self.is_before_her(who, incoming):
             return self._screens.cover(who, engine.cover(case.language))
         await self._screens.show(who, Position(case.language, BLOCKED))
 

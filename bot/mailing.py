@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from math import ceil
 from typing import Any
 
 from bot import render
@@ -31,6 +30,7 @@ from bot.channels.base import (
     Who,
 )
 from bot.fills import reminder_words
+from bot.mail_round import STOPPED, Round
 from bot.privacy.redact import EventLog
 from bot.retry import next_try
 from bot.storage.mail_records import Mailing, MailingEnd, MailingOutcome
@@ -53,14 +53,8 @@ OPEN = timedelta(minutes=2)
 """A woman who is reading is not rung; so much later it is tried again."""
 LAST = timedelta(seconds=5)
 """So long before her hours end nothing more is begun: it must not ring after them."""
-STOPPED = timedelta(seconds=30)
-"""Until the next try where the platform accepts our token no more, or cannot be reached."""
 UNPAID = timedelta(minutes=10)
 """Until the next try where the platform wants money first."""
-LONGEST_PAUSE = 64.0
-"""Seconds between two tries of a platform that takes nothing at all."""
-MOST_SPAN = 0.4
-"""After a pause no more than so many seconds' worth begins at once."""
 DRAIN_SECONDS, SETTLE_SECONDS = 1.5, 1.0
 """At a clean stop, for what is under way, and to settle it."""
 
@@ -90,7 +84,7 @@ class Mailer:
         self._now = now
         self._on_gone = on_gone
         self._stopped = stopped
-        self._rounds: dict[str, _Round] = {}
+        self._rounds: dict[str, Round] = {}
         self._running: set[asyncio.Task[Any]] = set()
 
     def wake(self) -> None:
@@ -105,7 +99,9 @@ class Mailer:
 
     async def tick(self) -> None:
         """Let time pass, for all processes: what is due is put on its way."""
-        await self._store.recover_mailings(await self._store.together.living())
+        for round_ in list(self._rounds.values()):
+            await self._hold(round_)
+        await self._recover()
         more = await self._store.enqueue_rest() + await self._store.expire_mailings()
         if await self._store.remind(self._now(), self._free_until) + more:
             self.wake()
@@ -115,7 +111,7 @@ class Mailer:
         if (task := asyncio.current_task()) is not None:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
-        round_ = self._rounds[name] = _Round(self._channels[name])
+        round_ = self._rounds[name] = Round(self._channels[name])
         try:
             while True:
                 round_.turn.clear()
@@ -138,7 +134,7 @@ class Mailer:
         while self._running:
             await asyncio.wait(list(self._running))
 
-    async def _pass(self, round_: _Round) -> float:
+    async def _pass(self, round_: Round) -> float:
         """Settle what has ended, and begin as much as there is room for.
 
         Returns for how many seconds there is nothing to do, unless its turn comes before that.
@@ -158,28 +154,48 @@ class Mailer:
         self._begin(round_, taken)
         return 0 if taken else POLL_SECONDS
 
-    async def _settle(self, round_: _Round) -> None:
+    async def _hold(self, round_: Round) -> None:
+        """What is known here of its sends is said before they can count as cut off.
+
+        The database may have been away for longer than a lease.
+        """
+        if round_.under_way or round_.ended:
+            await self._store.keep_mailings(self._store.together.worker)
+        async with round_.settling:
+            await self._settle_ended(round_)
+
+    async def _recover(self) -> None:
+        together = self._store.together
+        steady, living = together.steady, await together.living()
+        await self._store.recover_mailings(living, steady)
+
+    async def _settle(self, round_: Round) -> None:
+        async with round_.settling:  # what is settled twice could be under way anew by then
+            await self._settle_ended(round_)
+            while round_.gone:
+                who = round_.gone[0]
+                if await self._store.knows(*who):
+                    await self._on_gone(who)
+                round_.gone.pop(0)
+
+    async def _settle_ended(self, round_: Round) -> None:
         if ended := dict(round_.ended):
             await self._store.settle_mailings(self._store.together.worker, ended)
-            for mailing_id in ended:
-                del round_.ended[mailing_id]
-        while round_.gone:
-            who = round_.gone[0]
-            if await self._store.knows(*who):
-                await self._on_gone(who)
-            round_.gone.pop(0)
+            for mailing_id, outcome in ended.items():
+                if round_.ended.get(mailing_id) is outcome:
+                    del round_.ended[mailing_id]
 
-    async def _keep(self, round_: _Round) -> None:
+    async def _keep(self, round_: Round) -> None:
         now = asyncio.get_running_loop().time()
         if round_.under_way and now >= round_.keep_at:
             await self._store.keep_mailings(self._store.together.worker)
             round_.keep_at = now + KEEP_SECONDS
 
-    async def _until_due(self, round_: _Round) -> float:
+    async def _until_due(self, round_: Round) -> float:
         due = await self._store.mailings_due(round_.channel.name)
         return POLL_SECONDS if due is None else (due - self._now()).total_seconds()
 
-    async def _take(self, round_: _Round, limit: int) -> list[Mailing]:
+    async def _take(self, round_: Round, limit: int) -> list[Mailing]:
         """Lease them. At a stop in between they are known here all the same, and given back."""
         worker, name = self._store.together.worker, round_.channel.name
         if not round_.under_way:
@@ -193,7 +209,7 @@ class Mailer:
                     round_.ended[mailing.id] = _later(self._now())
             raise
 
-    def _begin(self, round_: _Round, taken: Sequence[Mailing]) -> None:
+    def _begin(self, round_: Round, taken: Sequence[Mailing]) -> None:
         """Send what is alike for several women in as few calls as the platform allows."""
         now, alike = self._now(), defaultdict[tuple[Language, str], list[Mailing]](list)
         for mailing in taken:
@@ -235,7 +251,7 @@ class Mailer:
             return None
 
     async def _send(
-        self, round_: _Round, language: Language, words: str, mailings: Sequence[Mailing]
+        self, round_: Round, language: Language, words: str, mailings: Sequence[Mailing]
     ) -> None:
         channel = round_.channel
         results: Sequence[Handle | SendError]
@@ -310,7 +326,7 @@ class Mailer:
             told.alarm("not_reminded")
         return MailingOutcome(MailingEnd.FAILED)
 
-    async def _end(self, round_: _Round) -> None:
+    async def _end(self, round_: Round) -> None:
         """What is under way ends, and what has ended is settled; the rest will be unknown."""
         if round_.under_way:
             await asyncio.wait(list(round_.under_way), timeout=DRAIN_SECONDS)
@@ -330,79 +346,6 @@ class Mailer:
         if limits is None or limits.free_hours is None:
             return None
         return limits.free_until(here)
-
-
-class _Round:
-    """What one channel has under way, and what has ended there since it was last settled."""
-
-    def __init__(self, channel: Channel) -> None:
-        self.channel = channel
-        self.under_way: dict[asyncio.Task[None], int] = {}
-        self.ended: dict[int, MailingOutcome] = {}
-        self.gone: list[Who] = []
-        self.turn = asyncio.Event()
-        self.emptied = False  # the last take found less than it asked for
-        self.keep_at = 0.0
-        self._together = channel.limits.together
-        self._per_second = channel.limits.per_second * self._together
-        self._room = max(ceil(channel.limits.per_second), 2 * self._together)
-        self._took_at = -1.0
-        self._paused_until = 0.0
-        self._in_vain = 0  # calls of which the platform took nothing, since it last took one
-
-    def limit(self) -> int:
-        """How many to take: no more than leave at once, or they would only lie here.
-
-        Those of whom it is not known whether they left are unknown after a crash, and never sent
-        again. So it is with what a platform that is out of order does not answer: it is tried
-        with one call.
-        """
-        free = self._room - sum(self.under_way.values()) - len(self.ended)
-        if free < self._together:
-            return 0
-        if self._in_vain:
-            return self._together
-        span = asyncio.get_running_loop().time() - self._took_at
-        return min(free, int(min(span, MOST_SPAN) * self._per_second))
-
-    def took(self, taken: int, limit: int) -> None:
-        self.emptied = taken < limit
-        now = asyncio.get_running_loop().time()
-        self._took_at = max(self._took_at + taken / self._per_second, now - MOST_SPAN)
-
-    def paused_for(self) -> float:
-        """Seconds for which nothing is begun; 0 or less: it may be."""
-        return self._paused_until - asyncio.get_running_loop().time()
-
-    def begin(self, send: Awaitable[None], women: int) -> None:
-        task = asyncio.ensure_future(send)
-        self.under_way[task] = women
-        task.add_done_callback(self._done)
-
-    def end(self, mailing_id: int, outcome: MailingOutcome) -> None:
-        self.ended[mailing_id] = outcome
-        self.turn.set()
-
-    def heed(self, results: Sequence[Handle | SendError]) -> None:
-        """Begin nothing for a while, where it is about more than one woman."""
-        if any(isinstance(each, Unauthorised) for each in results):
-            self._pause(STOPPED.total_seconds())
-        for each in results:
-            if isinstance(each, Throttled) and each.everywhere:
-                self._pause(each.seconds)
-        if not all(isinstance(each, Unsent | Unknown) for each in results):
-            self._in_vain = 0
-        elif self.paused_for() <= 0:  # those that were under way together count as one
-            self._pause(min(2.0**self._in_vain, LONGEST_PAUSE))
-            self._in_vain += 1
-
-    def _pause(self, seconds: float) -> None:
-        until = asyncio.get_running_loop().time() + seconds
-        self._paused_until = max(self._paused_until, until)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        del self.under_way[task]
-        self.turn.set()
 
 
 def _later(until: datetime) -> MailingOutcome:

@@ -14,8 +14,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from bot import render
-from bot.channels.base import Channel, Handle, Who
-from bot.fills import Fills, Waits, most_telling_first
+from bot.channels.base import Channel, Handle, Incoming, Who
+from bot.fills import Fills, Shown, most_telling_first
 from bot.handover import Handover
 from bot.privacy.redact import EventLog
 from bot.storage.records import CaseState
@@ -27,9 +27,11 @@ from dialogs import engine, load
 from dialogs.model import (
     CASE,
     CASE_ENDED,
+    MAX_CHOICES,
     PLACE_SLOT,
     REMIND_MINE,
     REMIND_NONE,
+    REMINDER,
     SOURCE_LANGUAGE,
     TALK,
     Content,
@@ -38,9 +40,11 @@ from dialogs.model import (
     Position,
     Screen,
     TextId,
+    Typed,
 )
 
 SOFIA = ZoneInfo("Europe/Sofia")
+_DIGITS = frozenset(str(number) for number in range(1, MAX_CHOICES + 1))
 
 log = EventLog("conversation")
 
@@ -94,6 +98,30 @@ class Screens:
         """Whether whoever holds her phone may see it."""
         node = self._content.nodes[engine.living(self._content, position).node]
         return engine.is_before_the_gate(node)
+
+    def where(self, who: Who, incoming: Incoming) -> Position:
+        """What stands before her, as far as her page or memory tells; else the cover."""
+        if incoming.position is not None:
+            return incoming.position
+        window = self._windows.get(who)
+        if window is not None and window.position is not None:
+            return window.position
+        language = incoming.languages[0] if incoming.languages else SOURCE_LANGUAGE
+        return engine.cover(language)
+
+    async def read_at(self, who: Who, incoming: Incoming) -> Position:
+        """As `where`. Only of a digit where nothing is known the store is asked, too.
+
+        It may be one of a reminder that came before our start, or that memory had no room for.
+        """
+        event, window = incoming.event, self._windows.get(who)
+        known = incoming.position or (window and window.position)
+        is_digit = isinstance(event, Typed) and event.text.strip() in _DIGITS
+        if is_digit and known is None and self._channels[who.channel].limits.rings:
+            language = await self._store.reminded_in(*who)
+            if language is not None:
+                return Position(language, REMINDER)
+        return self.where(who, incoming)
 
     # --- what she asks for -------------------------------------------------------------------
 
@@ -181,10 +209,10 @@ class Screens:
             on_landed=lambda: self._tasks.spawn(self._told(who, shown)),
         )
 
-    async def _told(self, who: Who, shown: Sequence[Waits]) -> None:
+    async def _told(self, who: Who, shown: Shown) -> None:
         """She sees it now; where that cannot be kept, she only hears of it once more."""
         try:
-            await self._store.seen(*who, shown)
+            await self._store.seen(*who, *shown)
         except Exception as error:
             log.failed("not_stored", error)
 

@@ -23,6 +23,7 @@ from bot.channels.web import Word
 from bot.delivery import remove_old
 from bot.demo import Demo
 from bot.desk.telegram import NAME as DESK
+from bot.leftovers import remove_leftovers
 from bot.metrics import Metrics
 from bot.posters import Posters
 from bot.privacy.redact import EventLog
@@ -82,6 +83,7 @@ def web_app(phen: Phen, demo: Demo | None = None) -> Starlette:
             desk=phen.desk,
             accounts=phen.accounts,
             bells=phen.bells,
+            desk_group=phen.forum is not None,
             team=phen.team,
             stop=phen.stop,
             store=phen.store,
@@ -311,11 +313,15 @@ def _own_clock(phen: Phen) -> Clock:
     async def tidy() -> None:
         await remove_old(phen.store, phen.windows, phen.delivery.served, phen.now())
 
+    async def clear() -> None:
+        await remove_leftovers(phen.store, phen.windows, phen.channels, phen.delivery.served)
+
     clock = _new_clock()
     clock.every(TICK_SECONDS, phen.stop.refresh, "stop switch")
     clock.every(TICK_SECONDS, ring, "her ring")
     clock.every(TICK_SECONDS, phen.aside.tick, "set aside")
     clock.every(600, tidy, "old messages")
+    clock.every(600, clear, "old reminders")
     return clock
 
 
@@ -325,20 +331,24 @@ async def _time(phen: Phen) -> None:
     async def pages() -> None:
         await phen.store.pages_closed(WEB, await phen.store.together.living())
 
-    async def purge() -> None:
-        await phen.store.purge(phen.now())
-
     clock = _new_clock()
     clock.every(TICK_SECONDS, phen.handover.tick, "waiting")
     clock.every(TICK_SECONDS, phen.bell.tick, "bell")
     clock.every(TICK_SECONDS, phen.mailer.tick, "reminders")
     clock.every(TICK_SECONDS, pages, "lost pages")
-    clock.every(3600, purge, "retention")
+    clock.every(3600, partial(_purge, phen), "retention")
     clock.start()
     try:
         await asyncio.get_running_loop().create_future()
     finally:
         await _still(clock)
+
+
+async def _purge(phen: Phen) -> None:
+    """Destroy what its time has come for; where there is no group, also who was to leave it."""
+    await phen.store.purge(phen.now())
+    if phen.forum is None:
+        await phen.store.drop_group_notes()
 
 
 async def _still(clock: Clock) -> None:

@@ -28,7 +28,7 @@ from bot.channels.base import (
 from bot.privacy.redact import EventLog
 from bot.removal import Removal
 from bot.tasks import Tasks
-from dialogs.model import START, Position
+from dialogs.model import REMINDER, START, Position
 
 MAX_CLOSED = 10_000
 """How many covered windows are remembered; older ones are found by sweeping."""
@@ -293,6 +293,18 @@ class Windows:
         """As `remove`, for what nobody waits for at all: after everything else."""
         self._tasks.spawn(self._removal.remove(who, list(handles), urgent=False))
 
+    def taken_away(self, who: Who, handle: Handle) -> None:
+        """A reminder was removed from her chat: it is her window no more, and no digit means it."""
+        window = self._windows.get(who)
+        if window is None or window.open:
+            return
+        if window.handle == handle:
+            window.moves += 1
+            window.handle = None
+        if window.position is not None and window.position.node == REMINDER:
+            window.position = Position(window.position.language, START)
+        self._drop_if_spent(who, window)
+
     def remove_old(self, who: Who, handles: Sequence[Handle]) -> None:
         """Remove stored messages of a case whose time in the chat is over."""
         self._tasks.spawn(self._removal.remove_stored(who, handles))
@@ -306,14 +318,22 @@ class Windows:
         """A reminder has come to her chat beside the line: it is her window from now on.
 
         Where hers is open it stands below that instead, and goes with the next cover or *hide*.
-        Where none is known there is nothing to do: her tap names it.
+        Where none is known only what a digit means there is: her tap names it, and what else may
+        stand there is swept as before.
         """
         window = self._windows.get(who)
-        if window is None or self._lasting(who):
+        if self._lasting(who):
+            return
+        if window is None and len(self._windows) >= MAX_CLOSED:
+            return  # of a broadcast to so many: theirs whose window stands there are kept
+        if window is None or _is_unknown(window):
+            self._window(who).position = message.position
             return
         if window.open or window.lost:  # what is lost is swept when the next cover stands
             window.said.append(handle)
             window.littered = True
+            if not window.open and window.wanted is None:
+                window.position = message.position
             return
         self.renew(who)
         window.handle, window.position = handle, message.position
@@ -543,6 +563,12 @@ async def _told(done: asyncio.Future[T], call: Awaitable[T]) -> None:
         return
     if not done.done():
         done.set_result(result)
+
+
+def _is_unknown(window: Window) -> bool:
+    """Whether nothing is known of what stands in her chat, and nothing is on its way there."""
+    stands = window.handle is not None or window.open or window.lost
+    return not stands and window.wanted is None and window.worker is None
 
 
 def _is_spent(window: Window) -> bool:

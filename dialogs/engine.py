@@ -97,6 +97,10 @@ def step(content: Content, position: Position, event: Event) -> Step:
             return _started(content, here, code)
         case Tapped(to, fresh):
             return _tapped(content, here, to, fresh)
+        case Typed(covered_by=Position() as cover) if (
+            content.nodes[here.node].kind is NodeKind.CASE
+        ):
+            return _typed_over_case(content, here, event, living(content, cover))
         case Typed(text, fresh):
             return _typed(content, here, text, fresh)
         case Sent(kind, fresh):
@@ -199,6 +203,15 @@ def _typed_in_case(content: Content, here: Position, text: str, word: str) -> St
         danger = _go(content, Position(here.language, DANGER))
         return Step(danger.position, (Relay(text), *danger.effects))
     return Step(here, (Relay(text),))
+
+
+def _typed_over_case(content: Content, here: Position, typed: Typed, cover: Position) -> Step:
+    """Her case has it; but what ends her reminders on that cover ends them in a case, too."""
+    without = _typed(content, cover, typed.text, typed.fresh)
+    if StopReminders() not in without.effects:
+        return _typed(content, here, typed.text, typed.fresh)
+    stop, *shown = without.effects
+    return Step(without.position, (stop, Relay(typed.text), *shown))
 
 
 def _sent(content: Content, here: Position, kind: MediaKind, fresh: bool) -> Step:

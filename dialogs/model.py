@@ -297,10 +297,14 @@ class Tapped:
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """She typed. The text lives as long as this event. `fresh` as in `Tapped`."""
+    """She typed. The text lives as long as this event. `fresh` as in `Tapped`.
+
+    `covered_by`: of a case whose window is not open, what stands before her instead.
+    """
 
     text: str
     fresh: bool = True
+    covered_by: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ from bot.privacy.redact import EventLog
 from dialogs import payload
 from dialogs.model import (
     HIDE,
+    REMINDER,
     SOURCE_LANGUAGE,
     Event,
     MediaKind,
@@ -417,7 +418,8 @@ class ViberChannel:
         if isinstance(event, Tapped) or not isinstance(tracked, str):
             return Incoming(self.name, address, event, key, overtaken=overtaken, fetch=fetch)
         here = payload.unpack(tracked)
-        stands = prompt and payload.is_fresh(tracked, self._now())
+        reminder = here is not None and here.node == REMINDER  # a cover: it may be of days ago
+        stands = prompt and (reminder or payload.is_fresh(tracked, self._now()))
         return Incoming(
             self.name,
             address,

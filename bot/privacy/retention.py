@@ -31,6 +31,9 @@ BROADCAST_WORDS = timedelta(days=14)
 """So long a broadcast is read behind the gate by those it was for."""
 BROADCASTS = timedelta(days=90)
 """The words and the figures of a broadcast that has ended: as long as the audit."""
+GROUP_NOTES = timedelta(days=90)
+"""For so long a phone is known that was linked, to be put out of the desk's Telegram group with
+its account. Who is to leave is known until she is out; where there is no group, for an hour."""
 LEAD = timedelta(hours=1)
 """What was promised is done so much earlier, so that a late purge still keeps the promise."""
 
@@ -48,6 +51,7 @@ class Cutoffs:
     set_aside: datetime
     subscriptions: datetime
     broadcasts: datetime
+    group_notes: datetime
 
     @classmethod
     def at(cls, now: datetime) -> Cutoffs:
@@ -63,6 +67,7 @@ class Cutoffs:
             set_aside=now - SET_ASIDE,
             subscriptions=now - OVERDUE,
             broadcasts=now - BROADCASTS,
+            group_notes=now - GROUP_NOTES,
         )
 
 

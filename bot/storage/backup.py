@@ -16,6 +16,7 @@ from sqlalchemy import Column, Row, Table, select
 
 from bot.privacy.retention import Cutoffs
 from bot.privacy.vault import Vault
+from bot.storage import group
 from bot.storage.migrate import known, newest
 from bot.storage.part import Part
 from bot.storage.records import StaffState, StoreError
@@ -45,11 +46,11 @@ LEFT_OUT = frozenset(
     {
         # a woman's, or names one
         "cases", "messages", "media", "outbox", "handles", "blocks", "topics", "topic_lines",
-        "calls", "lent", "subscriptions", "mailings",
+        "calls", "lent", "subscriptions", "mailings", "leftovers",
         # words for women who were then waiting, and how many received them
         "broadcasts",
         # of the moment, or made again by itself
-        "workers", "set_aside", "sessions", "failed_logins", "media_ids",
+        "workers", "set_aside", "sessions", "failed_logins", "media_ids", "group_notes",
         "staff.bell_index",
         # a link or a code that was used since must not open a second time
         "staff.invite_hash", "staff.invite_expires_at", "staff.bell_code_hash",
@@ -140,6 +141,9 @@ class Backups(Part):
             for name, values in rows.items():
                 if values:
                     await connection.execute(metadata.tables[name].insert(), values)
+            for row in rows[staff.name]:  # perhaps nobody had put her out of the group yet
+                if row["state"] == StaffState.FROZEN:
+                    await group.put_out(connection, row["id"], self._now())
             await connection.execute(audit.insert().values(at=self._now(), action=RESTORED))
 
     async def restored_since(self, moment: datetime) -> datetime | None:

@@ -27,7 +27,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.privacy.retention import BROADCAST_WORDS
 from bot.storage.mail_counts import HELD, PARTS, finish
 from bot.storage.mail_records import (
     Audience,
@@ -40,6 +39,7 @@ from bot.storage.mail_records import (
 )
 from bot.storage.mailings import Mailings
 from bot.storage.part import new_id
+from bot.storage.said import GOING
 from bot.storage.tables import audit, broadcasts, mailings, subscriptions
 from scheduler import plan
 from scheduler.model import SAFE_HOURS
@@ -53,8 +53,7 @@ SHORT = 0.02
 _MOMENT = mailings.c.due_at.type
 _COUNTS = ("recipients", "delivered", "gone", "held", "unknown", "failed")
 _OPEN = (BroadcastState.DRAFT, BroadcastState.PROPOSED)
-_GOING = (BroadcastState.RUNNING, BroadcastState.PAUSED)
-_NOT_ALL = and_(broadcasts.c.state.in_(_GOING), broadcasts.c.enqueued < PARTS)
+_NOT_ALL = and_(broadcasts.c.state.in_(GOING), broadcasts.c.enqueued < PARTS)
 
 
 class Broadcasts(Mailings):
@@ -272,7 +271,7 @@ class Broadcasts(Mailings):
         waits = and_(mailings.c.broadcast_id == broadcast_id, ~mailings.c.sending)
         async with self._database.write() as connection:
             ended = {"state": BroadcastState.CANCELLED, "ended_at": now}
-            change = broadcasts.update().where(_is(broadcast_id, *_OPEN, *_GOING))
+            change = broadcasts.update().where(_is(broadcast_id, *_OPEN, *GOING))
             if not (await connection.execute(change.values(**ended))).rowcount:
                 return False
             held = (await connection.execute(mailings.delete().where(waits))).rowcount
@@ -280,28 +279,6 @@ class Broadcasts(Mailings):
             this = broadcasts.update().where(broadcasts.c.id == broadcast_id)
             await connection.execute(this.values(**more))
             return True
-
-    async def broadcast_words(self, municipality: str, language: str, channel: str) -> list[str]:
-        """What was said lately to those who wait there, in this language; the newest first.
-
-        Only what was said to this channel's women.
-        """
-        since = self._now() - BROADCAST_WORDS
-        lately = and_(broadcasts.c.state == BroadcastState.DONE, broadcasts.c.ended_at > since)
-        query = (
-            select(broadcasts)
-            .where(or_(broadcasts.c.state.in_(_GOING), lately))
-            .order_by(broadcasts.c.started_at.desc())
-        )
-        async with self._database.read() as connection:
-            found = [_broadcast(row) for row in (await connection.execute(query)).all()]
-        return [
-            each.texts[language]
-            for each in found
-            if language in each.texts
-            and channel in each.audience.channels
-            and (not each.audience.municipalities or municipality in each.audience.municipalities)
-        ]
 
 
 def digest(broadcast: Broadcast) -> str:

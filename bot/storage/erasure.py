@@ -13,10 +13,11 @@ from bot.privacy.vault import day_of
 from bot.storage import call_keys
 from bot.storage.calls import OLDEST
 from bot.storage.handing import count_unanswered
+from bot.storage.leftovers import leave
 from bot.storage.mail_counts import drop
 from bot.storage.outbox import Handles
 from bot.storage.part import OPEN, log
-from bot.storage.records import CaseState, Purged, StaffState
+from bot.storage.records import CaseState, Purged, StaffState, Wish
 from bot.storage.subscriptions import Subscriptions
 from bot.storage.tables import (
     audit,
@@ -25,7 +26,9 @@ from bot.storage.tables import (
     calls,
     cases,
     failed_logins,
+    group_notes,
     handles,
+    leftovers,
     lent,
     media,
     messages,
@@ -172,6 +175,7 @@ async def _delete_old(connection: AsyncConnection, cutoffs: Cutoffs) -> dict[str
     closed = cases.c.state == CaseState.CLOSED, cases.c.closed_at <= cutoffs.cases
     old_cases = (await connection.execute(select(cases.c.id).where(*closed))).scalars().all()
     uninvited = staff.c.state == StaffState.INVITED, staff.c.invite_expires_at <= cutoffs.now
+    nobody_in = (group_notes.c.wish != Wish.OUT,)  # who still reads there is not forgotten
     conditions: dict[str, tuple[Any, tuple[Any, ...]]] = {
         "handles": (handles, (handles.c.at <= cutoffs.handles,)),
         "audits": (audit, (audit.c.at <= cutoffs.audits,)),
@@ -182,10 +186,13 @@ async def _delete_old(connection: AsyncConnection, cutoffs: Cutoffs) -> dict[str
         "calls": (calls, (calls.c.at <= cutoffs.now - OLDEST,)),
         "lent": (lent, (lent.c.until <= cutoffs.now,)),
         "set_aside": (set_aside, (set_aside.c.at <= cutoffs.set_aside,)),
+        "leftovers": (leftovers, (leftovers.c.until <= cutoffs.now,)),
         "broadcasts": (broadcasts, (broadcasts.c.ended_at <= cutoffs.broadcasts,)),
+        "group_notes": (group_notes, (*nobody_in, group_notes.c.at <= cutoffs.group_notes)),
         "removed": (staff, (staff.c.state == StaffState.REMOVED, ~_spoken_of())),
     }
     over = subscriptions.c.until <= cutoffs.subscriptions
+    await leave(connection, over, cutoffs.now)
     gone = {
         "cases": await _delete_cases(connection, list(old_cases)),
         "subscriptions": await drop(connection, over, cutoffs.now),

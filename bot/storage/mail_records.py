@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from bot.storage.records import StoreError
 from scheduler.model import Reception, Reminder
@@ -123,6 +124,14 @@ class Broadcast:
     def left(self) -> int:
         settled = self.delivered + self.gone + self.held + self.unknown + self.failed
         return max(self.recipients - settled, 0)
+
+
+class CentreWords(NamedTuple):
+    """What a broadcast says to who looks behind the gate. `hers`: she is one whom it was for."""
+
+    broadcast: str
+    text: str
+    hers: bool
 
 
 class OwnBroadcast(StoreError):

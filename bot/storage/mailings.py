@@ -98,12 +98,16 @@ class Mailings(Subscriptions):
             ended = {mailing_id: outcomes[mailing_id] for mailing_id in ids}
             await self._settle_mailings(connection, ended, self._now())
 
-    async def recover_mailings(self, living: Collection[str] = ()) -> int:
+    async def recover_mailings(self, living: Collection[str] = (), steady: bool = True) -> int:
         """Sends that were cut off may have arrived: they are unknown. Returns how many.
 
-        As `recover` of the outbox: to be called at the start, and every few seconds.
+        As `recover` of the outbox: to be called at the start, and every few seconds. Not `steady`
+        (`Alone.steady`): whoever is there may still have to say how its sends ended, and could
+        not; then a lease that ran out counts only where nobody is there any more.
         """
-        out = or_(mailings.c.leased_until <= self._now(), mailings.c.leased_by.not_in(living))
+        out: ColumnElement[bool] = mailings.c.leased_by.not_in(living)
+        if steady:
+            out = or_(out, mailings.c.leased_until <= self._now())
         return await self._cut_off_mailings(and_(mailings.c.leased_by.is_not(None), out))
 
     async def take_over_mailings(self, channel: str) -> int:
@@ -219,6 +223,8 @@ class Mailings(Subscriptions):
         )
         indexes = (await connection.execute(theirs)).scalars().all()
         await drop(connection, subscriptions.c.address_index.in_(indexes), self._now())
+        for index in set(indexes):
+            await self._leftovers_of(connection, index)
 
     def _mailing(self, row: Row[Any]) -> Mailing | None:
         try:

@@ -178,6 +178,26 @@ class BellAddress:
     address: str = field(repr=False)
 
 
+class Wish(StrEnum):
+    """What is to become of a consultant's phone in the desk's Telegram group."""
+
+    OUT = "out"
+    BACK = "back"  # nothing keeps her from being added again
+    NONE = "none"  # nothing; but it was linked, and may be there
+
+
+@dataclass(frozen=True, slots=True)
+class GroupNote:
+    """What is to be done with one phone in the group."""
+
+    id: str
+    staff_id: str
+    name: str  # the login of her account, which may be gone
+    wish: Wish
+    refused: bool  # Telegram did not do it: a person must
+    address: str = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
     """Where a case stands in the desk's group. `told`: what she said stands there, too."""
@@ -295,7 +315,9 @@ class Purged:
     lent: int = 0
     set_aside: int = 0
     subscriptions: int = 0  # reminders that nobody looked at after their end
+    leftovers: int = 0  # reminders that stand in a chat for good
     broadcasts: int = 0
+    group_notes: int = 0
     removed: int = 0  # accounts of which nothing speaks any more
     keys: int = 0
 

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Row, and_, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.privacy.retention import SUBSCRIPTION, known_at, whole_hour
+from bot.storage.leftovers import leave
 from bot.storage.mail_counts import drop
 from bot.storage.rows import (
     WITH_RECEPTION,
@@ -51,6 +52,7 @@ async def look(
     changes: list[dict[str, Any]] = []
     sends: list[dict[str, Any]] = []
     over: list[str] = []
+    left: list[str] = []
     ahead: dict[str, Reception | None] = {}
 
     async def next_at(there: str) -> Reception | None:
@@ -65,7 +67,7 @@ async def look(
             if reception is not None:
                 one = replace(one, reception=reception.id, until=reception.end)
         free = None if row.here_at is None else free_until(row.channel, row.here_at)
-        values: dict[str, Any] = {"news": row.news}
+        values: dict[str, Any] = {"news": row.news, "handle": row.handle}
         # A silent one is due as the others are: then it is news to her, and nothing is sent.
         match plan.outlook(replace(one, silent=False), reception, now, free):
             case plan.Wait(until):
@@ -74,7 +76,8 @@ async def look(
                 cause = _cause(reminder, reception)
                 values["next_at"] = latest
                 if not _under_way(waits[row.id], cause):
-                    one, values = _sent(one, reception, reminder, latest, now)
+                    one, more = _sent(one, reception, reminder, latest, now)
+                    values |= more
                     if not one.silent:
                         sends.append(_mailing(row, cause, now, latest))
             case _:
@@ -85,13 +88,15 @@ async def look(
                 ):
                     values["next_at"] = one.until  # what was cancelled can be read until then
                 elif one.renew:
-                    values |= {"next_at": now, "renew": False}
-                    one = _unbound(one, now)
+                    left.append(row.id)
+                    values |= {"next_at": now, "handle": None}
+                    one = replace(_unbound(one, now), renew=False)
                 else:
                     over.append(row.id)
                     continue
         bound = {"reception_id": one.reception, "until": one.until, "renew": one.renew}
         changes.append({"of": row.id, **bound, **knowledge(one), **values})
+    await leave(connection, subscriptions.c.id.in_(left + over), now)
     if changes:
         await connection.execute(_LOOKED, changes)
     if sends:
@@ -104,14 +109,19 @@ async def look(
 async def changed(connection: AsyncConnection, reception: Reception, now: datetime) -> None:
     """A reception is another than it was: who waits for it is looked at again at once.
 
-    What is not under way to her yet is put back, since it may speak of what holds no more. Who
-    never heard of one that is cancelled waits for the next.
+    What is not under way to her yet is put back, since it may speak of what holds no more. Who was
+    told another date can hear, and read, of the change until that is over. Who never heard of one
+    that is cancelled waits for the next.
     """
     theirs = subscriptions.c.reception_id == reception.id
     of_them = mailings.c.subscription_id.in_(select(subscriptions.c.id).where(theirs))
     await put_back(connection, and_(_REMINDS, of_them, ~mailings.c.sending))
     again = subscriptions.update().where(theirs)
-    await connection.execute(again.values(next_at=now, until=reception.end))
+    starts = select(subscriptions.c.told_start).where(theirs).distinct()
+    for told_start in (await connection.execute(starts)).scalars().all():
+        until = plan.readable_until(reception, told_start)
+        alike = again.where(subscriptions.c.told_start.is_not_distinct_from(told_start))
+        await connection.execute(alike.values(next_at=now, until=until))
     if not plan.takes_place(reception):
         hears = select(mailings.c.subscription_id).where(_REMINDS, mailings.c.sending)
         unheard = subscriptions.c.told.is_(None), subscriptions.c.id.not_in(hears)

@@ -26,6 +26,7 @@ from bot.storage.engine import Database, connect
 from bot.storage.erasure import Erasure
 from bot.storage.figures import Figures
 from bot.storage.forum import ForumBook
+from bot.storage.group import GroupNotes
 from bot.storage.lent import Lent
 from bot.storage.mending import Mending
 from bot.storage.migrate import known, newest
@@ -50,6 +51,7 @@ class Store(
     DeskBook,
     Figures,
     ForumBook,
+    GroupNotes,
     Aside,
     Backups,
     Calls,

@@ -16,9 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.privacy.retention import known_at, whole_hour
 from bot.privacy.vault import Tampered
-from bot.storage import reminding
+from bot.storage import reminding, said
+from bot.storage.leftovers import Leftovers, leave
 from bot.storage.mail_counts import drop
-from bot.storage.part import Part, log, new_id
+from bot.storage.mail_records import CentreWords
+from bot.storage.part import log, new_id
 from bot.storage.reminding import BATCH, FreeUntil
 from bot.storage.rows import (
     RECEPTION,
@@ -36,7 +38,7 @@ AT_ONCE = 20
 """Rounds of one tick: then others may write, and the next tick goes on."""
 
 
-class Subscriptions(Part):
+class Subscriptions(Leftovers):
     """Keeps reminders, and puts what is due into the mailings."""
 
     async def subscribe(
@@ -61,7 +63,9 @@ class Subscriptions(Part):
         )
         async with self._database.write() as connection:
             old = (await connection.execute(select(subscriptions).where(there))).one_or_none()
-            handle = None if old is None else self._reminder(old)
+            handle = None if old is None or words is None else self._reminder(old)
+            if words is None:  # nothing comes any more that would take its place
+                await leave(connection, there, now)
             await drop(connection, there, now)
             planned = await reminding.coming(connection, municipality, now)
             row = {
@@ -93,6 +97,17 @@ class Subscriptions(Part):
             rows = (await connection.execute(query)).all()
         return [(subscription_of(row), its_reception(row)) for row in rows]
 
+    async def reminded_in(self, channel: str, address: str) -> str | None:
+        """The language of a reminder that may stand in her chat, as it came; None: there is none.
+
+        Once she has read behind the gate what it was about, something else stands there.
+        """
+        mine = subscriptions.c.address_index == self._index(channel, address)
+        unread = mine, subscriptions.c.handle.is_not(None), subscriptions.c.news
+        async with self._database.read() as connection:
+            query = select(subscriptions.c.language).where(*unread).limit(1)
+            return (await connection.execute(query)).scalar()
+
     async def news_for(self, channel: str, address: str) -> bool:
         """Whether something was to be told to her that she has not read since."""
         mine = subscriptions.c.address_index == self._index(channel, address)
@@ -100,33 +115,60 @@ class Subscriptions(Part):
         async with self._database.read() as connection:
             return (await connection.execute(query)).first() is not None
 
+    async def broadcast_words(self, subscription_id: str, language: str) -> list[CentreWords]:
+        """What the centre said lately to those who wait as she does, the newest first.
+
+        In `language`, in which she reads; what was not said in that, in the one of her reminder.
+        """
+        mine = select(subscriptions).where(subscriptions.c.id == subscription_id)
+        async with self._database.read() as connection:
+            one = (await connection.execute(mine)).one_or_none()
+            if one is None:
+                return []
+            found = await said.lately(connection, self._now())
+        return [
+            CentreWords(each.broadcast, text, each.is_for(one))
+            for each in found
+            if each.is_there(one)
+            and (text := each.texts.get(language) or each.texts.get(one.language))
+        ]
+
     async def seen(
-        self, channel: str, address: str, shown: Sequence[tuple[Subscription, Reception | None]]
+        self,
+        channel: str,
+        address: str,
+        shown: Sequence[tuple[Subscription, Reception | None]],
+        words: Collection[str] = (),
     ) -> None:
         """She has read what `shown` says: no notice of it comes any more.
 
-        What has changed since that was read, she has not.
+        `words`: the broadcasts that were known by then. What has changed since, and what the centre
+        has said to her since, she has not read.
         """
-        said = {one.id: reception and plan.fingerprint(reception) for one, reception in shown}
-        if not said:
+        told = {one.id: reception and plan.fingerprint(reception) for one, reception in shown}
+        if not told:
             return
         now = self._now()
-        here = {"news": False, "here_at": whole_hour(now), "next_at": whole_hour(now)}
+        here = {"here_at": whole_hour(now), "next_at": whole_hour(now)}
         mine = subscriptions.c.address_index == self._index(channel, address)
         async with self._database.write() as connection:
             rows = [
-                (row.id, subscription_of(row), reception)
+                (row, subscription_of(row), reception)
                 for row in (await connection.execute(WITH_RECEPTION.where(mine))).all()
                 for reception in [its_reception(row)]
-                if row.id in said and said[row.id] == (reception and plan.fingerprint(reception))
+                if row.id in told and told[row.id] == (reception and plan.fingerprint(reception))
             ]
-            known = subscriptions.c.id.in_([row_id for row_id, _, _ in rows])
+            known = subscriptions.c.id.in_([row.id for row, _, _ in rows])
             await reminding.drop_changes(connection, known)
-            for row_id, one, reception in rows:
+            newer = [
+                each for each in await said.lately(connection, now) if each.broadcast not in words
+            ]
+            for row, one, reception in rows:
                 if reception is not None:
                     one = plan.after(one, reception, None, known_at(now))
-                change = subscriptions.update().where(subscriptions.c.id == row_id)
-                await connection.execute(change.values(**knowledge(one), **here))
+                news = row.news and any(each.is_for(row) for each in newer)
+                change = subscriptions.update().where(subscriptions.c.id == row.id)
+                await connection.execute(change.values(**knowledge(one), **here, news=news))
 
     async def renew(self, channel: str, address: str, municipality: str) -> bool:
         """She wants to hear of the reception after this one, too; False: she waits for none."""
@@ -151,7 +193,8 @@ class Subscriptions(Part):
             mine = and_(mine, or_(here.is_(None), here < begun_before))
         rows = (await connection.execute(select(subscriptions).where(mine))).all()
         await drop(connection, mine, self._now())
-        return [handle for row in rows if (handle := self._reminder(row)) is not None]
+        stands = [handle for row in rows if (handle := self._reminder(row)) is not None]
+        return stands + await self._leftovers_of(connection, index)
 
     # --- what is due -----------------------------------------------------------------------------
 
@@ -186,8 +229,12 @@ class Subscriptions(Part):
         async with self._database.read() as connection:
             return {name: women for name, women in (await connection.execute(query)).all()}
 
-    async def late_by(self, reception_ids: Collection[str]) -> Mapping[str, int]:
-        """How many of them will not hear of its change before they set out; none where all do."""
+    async def late_by(self, reception_ids: Collection[str] | None = None) -> Mapping[str, int]:
+        """How many of them do not hear of its change before they set out; none where all do.
+
+        Of all receptions, where none are named: of one that is over, too, as long as there are
+        women who were told another date that is still to come, and do not know.
+        """
         now = self._now()
         alike = [
             subscriptions.c[name]
@@ -197,9 +244,10 @@ class Subscriptions(Part):
         groups: Select[Any] = (
             select(*alike, silent, func.count().label("women"), *RECEPTION)
             .join_from(subscriptions, receptions, receptions.c.id == subscriptions.c.reception_id)
-            .where(receptions.c.id.in_(reception_ids))
             .group_by(*alike, silent, receptions.c.id)
         )
+        if reception_ids is not None:
+            groups = groups.where(receptions.c.id.in_(reception_ids))
         late: Counter[str] = Counter()
         async with self._database.read() as connection:
             rows = (await connection.execute(groups)).all()

@@ -269,6 +269,20 @@ Index(None, subscriptions.c.next_at)
 Index(None, subscriptions.c.reception_id)
 Index(None, subscriptions.c.municipality, subscriptions.c.reception_id)
 
+# A reminder that is over and still stands in her chat; sealed as it was in `subscriptions`.
+leftovers = Table(
+    "leftovers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("subscription_id", String(32), nullable=False),  # under which it is sealed
+    Column("channel", String(16), nullable=False),
+    Column("address_index", LargeBinary, nullable=False),
+    Column("address", LargeBinary, nullable=False),
+    Column("handle", LargeBinary, nullable=False),
+    Column("until", UtcTime, nullable=False),  # then it is given up
+)
+Index(None, leftovers.c.address_index)
+
 # The words are the centre's; of who received them only how many is kept.
 broadcasts = Table(
     "broadcasts",
@@ -395,6 +409,19 @@ moved_groups = Table(
     Column("new", BigInteger, nullable=False),
 )
 
+# What is to become of a consultant's phone in the group. No foreign key: her account may be gone.
+group_notes = Table(
+    "group_notes",
+    metadata,
+    _id(),
+    Column("address_index", LargeBinary, nullable=False, unique=True),
+    Column("address", LargeBinary, nullable=False),  # sealed, as it stood in her account
+    Column("staff_id", String(32), nullable=False),
+    Column("name", String(128), nullable=False),  # her login: who is removed has none any more
+    Column("wish", String(16), nullable=False),
+    Column("refused", Boolean, nullable=False),  # Telegram did not do it
+    Column("at", UtcTime, nullable=False),
+)
 
 # The processes that share the database, as long as they say so.
 workers = Table(

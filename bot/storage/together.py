@@ -85,6 +85,11 @@ class Alone:
         """Somebody else does this role's work: where we cannot know that it is ours, it is not."""
 
     @property
+    def steady(self) -> bool:
+        """False for a while after an outage that all had in common: nobody had time to go on."""
+        return True
+
+    @property
     def watched_elsewhere(self) -> bool:
         """Whether somebody sits before a desk of another process."""
         return False
@@ -146,6 +151,10 @@ class Among(Alone):
         return role in self._known
 
     @property
+    def steady(self) -> bool:
+        return self._since is not None and _time() - self._since > SILENT.total_seconds()
+
+    @property
     def watched_elsewhere(self) -> bool:
         return self._watched
 
@@ -155,8 +164,7 @@ class Among(Alone):
 
     async def living(self) -> frozenset[str]:
         # After an outage that all had in common, everybody is given the time to be heard again.
-        steady = self._since is not None and _time() - self._since > SILENT.total_seconds()
-        query = select(workers.c.id).where(_heard_within(SILENT if steady else _FORGOTTEN))
+        query = select(workers.c.id).where(_heard_within(SILENT if self.steady else _FORGOTTEN))
         async with self._engine.connect() as connection:
             found = (await connection.execute(query)).scalars()
             return frozenset({*found, self.worker})

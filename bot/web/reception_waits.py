@@ -50,12 +50,15 @@ class ReceptionWaits:
         self._say: Say = partial(parts.texts.say, SOURCE_LANGUAGE)
 
     async def of(self, receptions: Iterable[Reception]) -> dict[str, Waits]:
-        """By the id of each reception that is not over."""
-        now = self._parts.now()
-        ahead = [it.id for it in receptions if it.end > now]
-        waiting = await self._store.reminded_by(ahead)
-        late = await self._store.late_by(ahead)
-        return {each: self._told(waiting.get(each, 0), late.get(each, 0)) for each in ahead}
+        """By the id of each reception that is not over, or of which a change has still to be told.
+
+        (Somebody may set out for a date that was moved to an earlier one, and past.)
+        """
+        now, found = self._parts.now(), list(receptions)
+        late = await self._store.late_by()
+        shown = [it.id for it in found if it.end > now or it.id in late]
+        waiting = await self._store.reminded_by(shown)
+        return {each: self._told(waiting.get(each, 0), late.get(each, 0)) for each in shown}
 
     def _told(self, waiting: int, late: int) -> Waits:
         return Waits(women(self._say, waiting), women(self._say, late) if late else "")

@@ -11,6 +11,7 @@ import pytest
 
 from bot import serving
 from bot.app import PICTURES
+from bot.leftovers import remove_leftovers
 from bot.privacy.redact import EventLog
 from bot.storage.records import Role
 from dialogs.model import REMIND_MINE, WHEN_WORDS
@@ -58,6 +59,8 @@ class Days:
         """What is due just now arrives."""
         await self.line.phen.mailer.tick()
         assert await eventually(lambda: rows(self.line, "mailings", 0))
+        phen = self.line.phen
+        await remove_leftovers(phen.store, phen.windows, phen.channels, phen.delivery.served)
         for chat in self.line.telegram.chats.values():
             for shown in chat.messages.values():
                 if shown.from_bot and (chat.id, shown.id) not in self._seen:
@@ -111,8 +114,10 @@ async def test_two_days_before_and_in_the_morning_her_words_come_and_nothing_els
     assert await eventually(lambda: first not in woman.chat)
     [second] = woman.chat
     assert second.words == RECIPE
-    await days.pass_until(datetime(2026, 10, 22, 15, tzinfo=SOFIA))
+    await days.pass_until(datetime(2026, 10, 21, 13, 59, tzinfo=SOFIA))
     assert woman.chat == [second]
+    await days.pass_until(datetime(2026, 10, 21, 15, tzinfo=SOFIA))
+    assert woman.chat == []
     assert [at.isoformat()[:16] for at in days.came[woman.id]] == [
         "2026-10-19T18:00", "2026-10-21T09:00",
     ]  # fmt: skip
@@ -131,14 +136,14 @@ async def test_she_opens_the_reminder_and_reads_behind_the_gate(days: Days) -> N
     assert len(woman.chat) == 1
 
 
-@pytest.mark.parametrize("by_word", [False, True], ids=["tapped", "typed"])
-async def test_stop_ends_everything_days_later(days: Days, by_word: bool) -> None:
+@pytest.mark.parametrize("stop", ["", "стоп", "3"], ids=["tapped", "word", "digit"])
+async def test_stop_ends_everything_days_later(days: Days, stop: str) -> None:
     await days.plans(datetime(2026, 10, 21, 10, tzinfo=SOFIA))
     woman = await days.subscribed()
     await days.pass_until(datetime(2026, 10, 19, 18, tzinfo=SOFIA))
     await days.pass_until(datetime(2026, 10, 21, 8, 30, tzinfo=SOFIA))
-    if by_word:
-        woman.types("стоп")
+    if stop:
+        woman.types(stop)
     else:
         woman.taps("Спри съобщенията", message=woman.bot_messages[0])
     await woman.sees(screen("remind_stopped"))

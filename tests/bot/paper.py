@@ -30,7 +30,7 @@ from bot.storage.records import Case, Role, StaffMember
 from bot.texts import Texts, open_content
 from bot.windows import Timing
 from dialogs.model import START, Content, Event, MediaKind, Position, Sent, Started, Tapped, Typed
-from tests.sqlite import fresh
+from tests.sqlite import migrated
 
 LIMITS = Limits(4000, 1024, 100, 64, 64, True, True, 48, True, True)
 LASTING = replace(LIMITS, edit=False, delete_hours=None, knows_edit_time=False, free_hours=24)
@@ -307,7 +307,7 @@ async def a_shell(
 ) -> AsyncIterator[Shell]:
     """The parts on a database of their own."""
     settings = Settings(data_dir=folder)
-    fresh(folder / "phen.db")
+    migrated(folder / "phen.db")
     Vault.open(settings.key_file, create=True)
     channel, clock = channel or PaperChannel(), Clock()
     quick = timing or Timing(idle=60, give_up=1, cover_give_up=5, retry=0.01)

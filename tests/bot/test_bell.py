@@ -19,7 +19,7 @@ from bot.storage.records import BellAddress, Case, CaseState, Role, StaffState
 from bot.storage.store import Store
 from bot.texts import ZONE, Texts, open_content
 from scheduler.duty import Hours, Shift, Weekly
-from tests.sqlite import fresh
+from tests.sqlite import migrated
 
 MONDAY = date(2026, 11, 23)
 TICK = timedelta(seconds=5)
@@ -145,7 +145,7 @@ class Centre:
 async def centre(tmp_path: Path) -> AsyncIterator[Centre]:
     """Three consultants, and it is Monday at ten: maria and elena are on duty, rada is not."""
     file = tmp_path / "phen.db"
-    fresh(file)
+    migrated(file)
     centre = Centre(file, Vault.open(tmp_path / "keys" / "master.key", create=True))
     await centre.open()
     await centre.person("maria", "bg")

@@ -18,13 +18,16 @@ from bot.app import Phen, join
 from bot.channels import chats, viber_api
 from bot.channels.base import Outgoing, Who
 from bot.channels.pace import Rates
+from bot.leftovers import remove_leftovers
 from bot.privacy.redact import EventLog
 from bot.privacy.vault import Vault
 from bot.settings import Settings
 from bot.storage.mail_records import Audience, Broadcast, BroadcastState
+from bot.storage.outbox import LEASE
+from dialogs.model import START, Position
 from scheduler.model import Reception
 from tests.line import eventually
-from tests.sqlite import fresh
+from tests.sqlite import migrated
 from tests.standins.telegram import ApiError, Fault, TelegramStandIn
 from tests.standins.viber import Fault as Viber
 from tests.standins.viber import ViberStandIn
@@ -161,7 +164,7 @@ async def post(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         viber_api=viber.api,
         public_url="http://127.0.0.1:8000",
     )
-    fresh(tmp_path / "phen.db")
+    migrated(tmp_path / "phen.db")
     Vault.open(settings.key_file, create=True)
     try:
         async with join(settings, now=clock) as phen:
@@ -179,15 +182,21 @@ def stands(woman: Woman) -> list[str]:
 
 
 class Slow:
-    """Telegram takes each picture only when it is told to go on; how many it has before it."""
+    """Telegram takes each picture only when it is told to go on; how many it has before it.
+
+    `busy`: what it says instead of taking it.
+    """
 
     def __init__(self, telegram: TelegramStandIn) -> None:
         self.waiting, self.go_on = 0, asyncio.Event()
+        self.busy: ApiError | None = None
         send = telegram._do_send_photo
 
         async def slow(*args: Any) -> Any:
             self.waiting += 1
             await self.go_on.wait()
+            if self.busy is not None:
+                raise self.busy
             return send(*args)
 
         telegram._do_send_photo = slow  # type: ignore[assignment,method-assign]
@@ -196,14 +205,14 @@ class Slow:
 # --- what arrives -------------------------------------------------------------------------------
 
 
-async def test_what_is_approved_leaves_at_once_and_arrives_once(post: Post) -> None:
+async def test_what_is_approved_leaves_at_once_and_arrives_once(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailing, "POLL_SECONDS", 3600.0)  # nothing is found by looking now and then
     women = await post.women(70)
     async with post.serving():
         await asyncio.sleep(0.1)  # it looked, and waits
-        began = asyncio.get_running_loop().time()
         broadcast = await post.begins()
-        assert await eventually(lambda: post.sent > 0)
-        assert asyncio.get_running_loop().time() - began < 1.5
         assert await post.is_over(broadcast, delivered=70)
     news = post.phen.texts.say("bg", NEWS)
     assert {tuple(stands(woman)) for woman in women} == {(news,)}
@@ -497,6 +506,107 @@ async def test_an_answer_that_was_lost_is_unknown_and_never_sent_again(post: Pos
     assert {len(stands(woman)) for woman in women} == {1}
 
 
+# --- what is over -------------------------------------------------------------------------------
+
+
+class Over:
+    """A woman who was reminded of a reception that is over by now; `clears`: as the clock does."""
+
+    def __init__(self, post: Post, woman: Woman) -> None:
+        self.post, self.woman = post, woman
+        self.who = Who("telegram", str(woman.id))
+
+    async def clears(self) -> None:
+        phen = self.post.phen
+        await remove_leftovers(phen.store, phen.windows, phen.channels, {"telegram"})
+
+    async def kept(self) -> int:
+        return (await self.post.phen.store.counts())["leftovers"]
+
+
+async def reminded(post: Post, knows_window: bool = False) -> Over:
+    over = Over(post, await post.woman())
+    store = post.phen.store
+    start = NOON + timedelta(days=1)
+    await store.save_receptions(
+        [Reception("r1", "rse05", "Ветово", start, start + timedelta(hours=3))]
+    )
+    if knows_window:
+        start_of = Position("bg", START)
+        cover = Outgoing("", "bg", picture="cover", cover=True, position=start_of)
+        post.phen.windows.show(over.who, cover)
+        await post.phen.windows.settled()
+    await post.phen.mailer.tick()
+    async with post.serving():
+        assert await eventually(lambda: len(stands(over.woman)) == 1)
+        assert await eventually(lambda: _none(post))
+    await post.phen.windows.settled()
+    await over.clears()
+    assert len(stands(over.woman)) == 1, "it is not over yet"
+    post.clock.at = start + timedelta(hours=3)
+    await post.phen.mailer.tick()
+    assert await over.kept() == 1
+    return over
+
+
+@pytest.mark.parametrize("knows_window", [False, True])
+async def test_the_last_reminder_leaves_her_chat_when_it_is_over(
+    post: Post, knows_window: bool
+) -> None:
+    over = await reminded(post, knows_window)
+    await over.clears()
+    assert stands(over.woman) == []
+    assert await over.kept() == 0
+    assert post.phen.windows.has_none(over.who)
+    await over.clears()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("drop_before", "deleteMessage"),
+        Fault("html", "deleteMessage"),
+        Fault("refuse", "deleteMessage", error=ApiError(429, "Too Many", retry_after=1)),
+    ],
+    ids=lambda fault: fault.kind,
+)
+async def test_it_leaves_later_where_telegram_does_not_remove_it_now(
+    post: Post, fault: Fault
+) -> None:
+    over = await reminded(post)
+    post.telegram.fail(fault)
+    await over.clears()
+    assert len(stands(over.woman)) == await over.kept() == 1
+
+    async def cleared() -> bool:
+        await over.clears()
+        return await over.kept() == 0
+
+    assert await eventually(cleared)
+    assert stands(over.woman) == []
+
+
+async def test_a_reminder_at_which_she_looks_is_left_until_she_has_gone(post: Post) -> None:
+    over = await reminded(post)
+    windows = post.phen.windows
+    windows.tapped(over.who, str(over.woman.bot_messages[0].id))
+    windows.opened(over.who)
+    await over.clears()
+    assert len(stands(over.woman)) == await over.kept() == 1
+    windows.left(over.who)  # it was covered
+    windows._windows[over.who].position = Position("bg", START)
+    await over.clears()
+    assert len(stands(over.woman)) == 1, "it is her window by now"
+    assert await over.kept() == 0
+
+
+async def test_of_who_blocked_the_line_meanwhile_nothing_is_kept(post: Post) -> None:
+    over = await reminded(post)
+    over.woman.blocks()
+    await over.clears()
+    assert await over.kept() == 0
+
+
 # --- what stops us ------------------------------------------------------------------------------
 
 
@@ -565,12 +675,45 @@ async def test_where_the_lease_ran_out_meanwhile_nobody_is_rung_twice(post: Post
     async with post.serving():
         broadcast = await post.begins()
         assert await eventually(lambda: slow.waiting == 3)
-        post.clock.at += timedelta(minutes=1)
-        await post.phen.mailer.tick()  # another process looks, and takes us for dead
+        assert await post.phen.store.recover_mailings() == 3  # another takes us for dead
         slow.go_on.set()
         assert await post.is_over(broadcast, unknown=3)
         await asyncio.sleep(QUIET)
     assert {len(stands(woman)) for woman in women} == {1}
+
+
+@pytest.mark.parametrize("under_way", [False, True])
+async def test_what_telegram_did_not_take_comes_though_the_database_was_away_for_a_lease(
+    post: Post, under_way: bool
+) -> None:
+    woman = await post.woman()
+    start = NOON + timedelta(days=1)
+    soon = Reception("r1", "rse05", "Ветово", start, start + timedelta(hours=3))
+    await post.phen.store.save_receptions([soon])
+    await post.phen.mailer.tick()
+    slow = Slow(post.telegram)
+    slow.busy = ApiError(429, "Too Many Requests: retry after 1", retry_after=1)
+    async with post.serving():
+        assert await eventually(lambda: slow.waiting == 1)
+        (round_,) = post.phen.mailer._rounds.values()
+        with post.locked():
+            if not under_way:
+                slow.go_on.set()
+                assert await eventually(lambda: bool(round_.ended))
+            post.clock.at += LEASE + timedelta(seconds=1)
+        await post.phen.mailer.tick()
+        slow.go_on.set()
+        assert await eventually(lambda: not round_.under_way)
+        slow.busy = None
+
+        def arrived() -> bool:
+            post.clock.at += timedelta(seconds=2)
+            post.phen.mailer.wake()
+            return len(stands(woman)) == 1
+
+        assert await eventually(arrived)
+        assert await eventually(lambda: _none(post))
+    assert slow.waiting == 2
 
 
 async def _found(post: Post, statement: str) -> bool:

@@ -16,6 +16,7 @@ from bot.channels import telegram, viber, web
 from bot.channels.base import Limits, Unreached
 from bot.lines import NotHandled
 from bot.storage.mail_records import Audience, MailingEnd, MailingOutcome
+from bot.windows import Window
 from dialogs import engine, lint
 from dialogs.model import (
     HOURS_SLOT,
@@ -28,7 +29,7 @@ from dialogs.model import (
 )
 from scheduler import plan
 from scheduler.model import SAFE_HOURS, Reception, ReceptionState, Reminder, Subscription
-from tests.bot.paper import LIMITS, LastingPaper, PaperChannel, Shell, a_shell, words
+from tests.bot.paper import LIMITS, LastingPaper, PaperChannel, Shell, a_shell, until, words
 from tests.bot.test_conversation import comes_back, goes_away
 
 SOFIA = ZoneInfo("Europe/Sofia")
@@ -46,9 +47,17 @@ async def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         yield shell
 
 
-def chosen(place: str = "rse05", hours: str = "day", cover: str = "a") -> Tapped:
+def chosen(
+    place: str = "rse05", hours: str = "day", cover: str = "a", language: str = "bg"
+) -> Tapped:
     answers = (("c", cover), ("m", place), ("q", hours))
-    return Tapped(Position("bg", "remind_set", answers))
+    return Tapped(Position(language, "remind_set", answers))
+
+
+def window_of(shell: Shell) -> Window:
+    window = shell.phen.windows.get(shell.her)
+    assert window is not None
+    return window
 
 
 async def waits(shell: Shell) -> list[Subscription]:
@@ -244,11 +253,11 @@ async def test_what_did_not_fit_on_her_screen_is_still_news_until_it_does(shell:
     assert rounds > 1
 
 
-async def says_to_her(shell: Shell, words: str, there: str = "rse05") -> None:
+async def says_to_her(shell: Shell, words: str, there: str = "rse05", language: str = "bg") -> None:
     """The centre's words to who waits there have gone out."""
     store, worker = shell.phen.store, shell.phen.store.together.worker
-    hers = Audience(frozenset({there}), frozenset({"bg"}), frozenset({"paper"}))
-    draft = await store.save_broadcast(None, "anna", hers, {"bg": words})
+    hers = Audience(frozenset({there}), frozenset({language}), frozenset({"paper"}))
+    draft = await store.save_broadcast(None, "anna", hers, {language: words})
     assert draft is not None
     proposed = await store.propose(draft.id, "anna")
     assert proposed is not None
@@ -277,6 +286,47 @@ async def test_words_of_the_centre_that_did_not_fit_are_still_news(shell: Shell)
     await shell.taps("remind_mine")
     assert ("Първо" in shell.chat[0]) != ("Второ" in shell.chat[0])
     assert await shell.phen.store.news_for(*shell.her)
+
+
+async def test_words_in_her_language_are_read_by_who_chose_another_at_the_gate(
+    shell: Shell,
+) -> None:
+    await shell.done(chosen(language="tr"))
+    await says_to_her(shell, "Giriş arka kapıdan.", language="tr")
+    await shell.taps("inside", language="bg")
+    [window] = shell.chat
+    assert window.startswith(shell.say("remind_mine.text"))
+    assert "Giriş arka kapıdan." in window
+    assert not await shell.phen.store.news_for(*shell.her)
+
+
+async def test_words_that_were_not_for_her_take_no_place_from_those_that_were(
+    shell: Shell,
+) -> None:
+    await shell.done(chosen())
+    await says_to_her(shell, "Първо. " * 60)
+    shell.clock.passes(minutes=1)
+    await says_to_her(shell, "Yeni. " * 100, language="tr")
+    await shell.taps("inside", language="tr")
+    assert "Първо" in shell.chat[0]
+    assert "Yeni" not in shell.chat[0]
+
+
+async def test_words_of_the_centre_that_came_while_she_read_are_still_news(shell: Shell) -> None:
+    await shell.done(chosen())
+    await says_to_her(shell, "Първо.")
+    shell.channel.lock = asyncio.Event()
+    await shell.does(Tapped(Position("bg", "remind_mine")))
+    await until(lambda: window_of(shell).bringing)
+    shell.clock.passes(minutes=1)
+    await says_to_her(shell, "Второ.")
+    shell.channel.lock.set()
+    await shell.settled()
+    assert "Второ" not in shell.chat[0]
+    assert await shell.phen.store.news_for(*shell.her)
+    await passes_the_gate(shell)
+    assert "Второ" in shell.chat[0]
+    assert not await shell.phen.store.news_for(*shell.her)
 
 
 async def test_what_was_moved_to_another_municipality_is_told_with_its_name(shell: Shell) -> None:
@@ -363,6 +413,166 @@ async def test_a_stop_in_a_case_goes_to_the_desk(shell: Shell) -> None:
     await shell.types("стоп")
     assert [m.text for m in await shell.phen.store.messages(case.id)] == ["стоп"]
     assert len(await waits(shell)) == 1
+
+
+async def kept_for_the_desk(shell: Shell) -> list[tuple[str, bool]]:
+    """Her words in her case; and whether her window was covered."""
+    messages = await shell.phen.store.messages((await shell.case()).id)
+    return [(each.text, each.covered) for each in messages]
+
+
+@pytest.mark.parametrize("overtaken", [False, True])
+async def test_a_stop_over_the_cover_of_a_case_ends_them_and_the_desk_has_it_too(
+    shell: Shell, overtaken: bool
+) -> None:
+    await shell.done(chosen())
+    await shell.opens_case()
+    await shell.taps("start")
+    await shell.types("стоп", overtaken=overtaken)
+    assert await waits(shell) == []
+    assert await kept_for_the_desk(shell) == [("стоп", True)]
+    assert shell.phen.windows.open_ones() == []
+
+
+async def test_a_stop_over_a_cover_shows_the_same_whether_there_is_a_case_or_not(
+    shell: Shell,
+) -> None:
+    seen = []
+    for with_case in (False, True):
+        await shell.done(chosen())
+        if with_case:
+            await shell.opens_case()
+        await shell.taps("start")
+        shell.channel.sent.clear()
+        await shell.types("стоп")
+        seen.append([replace(each, in_case=False) for each in shell.channel.sent])
+        assert shell.chat == [shell.say("remind_stopped.text")]
+    assert seen[0] == seen[1]
+
+
+async def test_a_stop_over_a_case_that_could_not_be_kept_says_so_and_is_handed_over_again(
+    shell: Shell,
+) -> None:
+    await shell.done(chosen())
+    await shell.opens_case()
+    await shell.taps("start")
+    goes_away(shell)
+    with pytest.raises(NotHandled):
+        await shell.types("стоп", key="7")
+    await shell.settled()
+    comes_back(shell)
+    assert shell.channel.sent[-1].text == shell.say("remind_not_stopped.text")
+    for _ in range(2):
+        await shell.types("стоп", key="7")
+    assert await waits(shell) == []
+    assert await kept_for_the_desk(shell) == [("стоп", True)]
+
+
+async def test_other_words_over_the_cover_of_a_case_stop_nothing(shell: Shell) -> None:
+    await shell.done(chosen())
+    await shell.opens_case()
+    await shell.taps("start")
+    for text in ("спри се", "3"):  # on that cover it opens the telephones
+        await shell.types(text)
+        assert shell.chat == [shell.say("start.text")]
+    assert len(await waits(shell)) == 1
+    assert await kept_for_the_desk(shell) == [("спри се", True), ("3", True)]
+
+
+async def test_who_was_told_that_her_case_has_ended_can_stop_there(shell: Shell) -> None:
+    await shell.done(chosen())
+    case = await shell.opens_case()
+    await shell.phen.store.close_case(case.id, None, "closed")
+    for left in (1, 0):  # the first was for the consultant: she is told that nobody reads it
+        await shell.types("стоп")
+        assert len(await waits(shell)) == left
+    assert shell.chat == [shell.say("remind_stopped.text")]
+
+
+# --- a digit under a reminder --------------------------------------------------------------------
+
+
+def starts_anew(shell: Shell) -> None:
+    """What was known in memory only is known no more."""
+    shell.phen.windows.drop_all(shell.channel.name)
+
+
+def comes(shell: Shell, handle: str) -> None:
+    """The windows are told that a reminder stands there."""
+    screen = engine.screen(CONTENT, Position("bg", REMINDER))
+    message = render.reminder("Рецепта", "bg", screen, TEXTS, LIMITS, shell.clock())
+    shell.phen.windows.came(shell.her, handle, message)
+
+
+@pytest.mark.parametrize("since", ["came", "started anew", "came to one who hid"])
+async def test_a_typed_digit_means_what_stands_beside_it_on_the_reminder(
+    shell: Shell, since: str
+) -> None:
+    await shell.done(chosen())
+    await shell.taps("hide" if since == "came to one who hid" else "start")
+    handle = await reminded(shell)
+    if since == "started anew":
+        starts_anew(shell)
+    else:
+        comes(shell, handle)
+    await shell.types("3")
+    assert shell.chat == [shell.say("remind_stopped.text")]
+    assert await waits(shell) == []
+
+
+async def test_the_digit_of_a_stop_on_the_reminder_stops_though_there_is_a_case(
+    shell: Shell,
+) -> None:
+    await shell.done(chosen())
+    await shell.opens_case()
+    await shell.taps("start")
+    comes(shell, await reminded(shell))
+    await shell.types("3")
+    assert shell.chat == [shell.say("remind_stopped.text")]
+    assert await waits(shell) == []
+    assert await kept_for_the_desk(shell) == [("3", True)]
+
+
+async def test_a_digit_means_the_cover_again_once_she_has_read_what_was_new(shell: Shell) -> None:
+    await shell.done(chosen())
+    comes(shell, await reminded(shell))
+    await passes_the_gate(shell)
+    await shell.taps("start")
+    starts_anew(shell)
+    await shell.types("3")
+    assert shell.chat == [shell.say("cover_phones.text")]
+    assert len(await waits(shell)) == 1
+
+
+async def test_a_digit_of_one_who_was_not_reminded_means_the_cover(shell: Shell) -> None:
+    await shell.done(chosen())
+    starts_anew(shell)
+    await shell.types("3")
+    assert shell.chat == [shell.say("cover_phones.text")]
+    assert len(await waits(shell)) == 1
+
+
+async def test_only_for_a_digit_where_no_window_is_known_is_the_store_asked(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    real = shell.phen.store.reminded_in
+
+    async def counts(channel: str, address: str) -> str | None:
+        asked.append(channel)
+        return await real(channel, address)
+
+    monkeypatch.setattr(shell.phen.store, "reminded_in", counts)
+    for text in ("ало", "33", "9", "мусака"):
+        starts_anew(shell)
+        await shell.types(text)
+    starts_anew(shell)
+    await shell.taps("home")
+    await shell.types("3")
+    assert asked == []
+    starts_anew(shell)
+    await shell.types(" 3 ")
+    assert asked == ["paper"]
 
 
 async def test_a_stop_that_could_not_be_kept_says_so_under_a_cover_and_can_be_tried_again(
@@ -573,7 +783,7 @@ async def read(shell: Shell, place: str, *hers: fills.Waits) -> str:
     inside = shell.phen.screens._fills
     screen = engine.screen(CONTENT, Position("bg", "remind_mine", (("m", place),)))
     words, shown = await inside.of_reminders(screen, fills.most_telling_first(hers), shell.channel)
-    assert sorted(one.municipality for one, _ in shown) == ["rse05", "rse27"]
+    assert sorted(one.municipality for one, _ in shown.waits) == ["rse05", "rse27"]
     return words
 
 
@@ -601,12 +811,35 @@ def test_it_does_not_tell_of_a_ring_for_what_she_is_reading() -> None:
     assert "днес" not in said
 
 
+async def test_of_one_moved_to_an_earlier_time_and_over_she_reads_so_and_when_the_next_is(
+    shell: Shell,
+) -> None:
+    for place in ("rse05", "rse27"):
+        await shell.done(chosen(place))
+    await changes(shell, start=shell.clock(), end=shell.clock() + timedelta(hours=1))
+    shell.clock.passes(hours=2)
+    for _ in range(2):  # and as long as it is kept, though she knows by now
+        await shell.taps("remind_mine")
+        assert f"Община Ветово\n{shell.say('remind.over')}" in shell.chat[0]
+        assert shell.say("remind.no_next") in shell.chat[0]
+        assert shell.say("remind.late") not in shell.chat[0]
+        assert "днес" not in shell.chat[0]
+    later = START + timedelta(days=7)
+    planned = replace(IN_VETOVO, id="r3", start=later, end=later + timedelta(hours=4))
+    await shell.phen.store.save_receptions([planned])
+    await shell.taps("remind_mine")
+    after = shell.say("remind.next") + "\nвторник, 8 декември, 10:00–14:00\nЧиталището"
+    assert shell.chat[0].count(after) == 1
+
+
 @pytest.mark.parametrize("language", CONTENT.languages)
 def test_the_longest_that_she_reads_of_one_fits_the_smallest_window(language: str) -> None:
     longest = replace(IN_VETOVO, municipality="rse33", place="м" * 120, landmark="о" * 120)
     one = waiting(IN_VETOVO, municipality="rse33", known_at=None)
     screen = engine.screen(CONTENT, Position(language, "remind_mine"))
-    added = fills.reminded_words(TEXTS, language, one, longest, NOW)
-    for limits in (telegram.LIMITS, viber.LIMITS, web.LIMITS):
-        window = render.render(screen, TEXTS, limits, NOW, added=added)
-        assert not window.text.endswith("…")
+    over = replace(longest, start=NOW - timedelta(hours=2), end=NOW - timedelta(hours=1))
+    for hers, coming in ((longest, None), (over, longest)):
+        added = fills.reminded_words(TEXTS, language, one, hers, NOW, coming=coming)
+        for limits in (telegram.LIMITS, viber.LIMITS, web.LIMITS):
+            window = render.render(screen, TEXTS, limits, NOW, added=added)
+            assert not window.text.endswith("…")

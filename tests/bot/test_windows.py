@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -24,6 +24,7 @@ from bot.channels.base import (
     Who,
 )
 from bot.windows import REPEAT, Covered, Timing, Windows
+from dialogs.model import REMINDER, START, Position
 from tests.bot.paper import LastingPaper, PaperChannel, cover, page, said, until
 
 QUICK = Timing(idle=60, give_up=0.3, cover_give_up=5, retry=0.01)
@@ -804,10 +805,62 @@ async def test_a_reminder_below_an_open_window_goes_with_hide_and_with_the_next_
     assert world.channel.chat() == ([] if how == "hide" else ["cover"])
 
 
-async def test_where_no_window_is_known_a_reminder_changes_nothing(world: World) -> None:
-    reminded(world)
-    assert world.windows.get(HER) is None
-    assert world.channel.chat() == ["reminder"]
+def lowest(world: World, who: Who = HER) -> Position | None:
+    window = world.windows.get(who)
+    return window.position if window is not None else None
+
+
+async def test_where_no_window_is_known_it_is_known_that_a_reminder_stands_lowest(
+    world: World,
+) -> None:
+    for _ in range(2):  # the mailer removes the one before it
+        reminded(world)
+        assert lowest(world) == Position("bg", START)
+        assert world.windows.has_none(HER)
+        assert world.windows.open_ones() == []
+    assert world.channel.chat() == ["reminder", "reminder"]
+
+
+@pytest.mark.parametrize("how", ["hide", "tap", "word"])
+async def test_what_stood_there_before_our_start_still_goes_although_a_reminder_came(
+    world: World, how: str
+) -> None:
+    world.channel.chats["1"] = {world.channel.her_message(): "open since before"}
+    handle = reminded(world)
+    if how == "hide":
+        world.windows.hide(HER, world.channel.her_message())
+    else:
+        if how == "tap":
+            world.windows.tapped(HER, handle)
+        else:
+            world.windows.renew(HER, world.channel.her_message())
+        world.windows.show(HER, cover())
+    await world.windows.settled()
+    assert world.channel.chat() == ([] if how == "hide" else ["cover"])
+
+
+async def test_a_reminder_to_very_many_takes_no_place_from_those_whose_window_is_known(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows_of, "MAX_CLOSED", 1)
+    world.windows.show(HER, cover())
+    await world.windows.settled()
+    other = HER._replace(address="2")
+    world.windows.came(other, "7", cover("reminder"))
+    assert lowest(world, other) is None
+    assert not world.windows.has_none(HER)
+
+
+async def test_after_something_was_lost_a_digit_means_the_reminder_below_the_cover(
+    world: World,
+) -> None:
+    world.windows.show(HER, cover())
+    await world.windows.settled()
+    window = world.windows.get(HER)
+    assert window is not None
+    window.lost, reminder = True, replace(cover("reminder"), position=Position("bg", REMINDER))
+    world.windows.came(HER, world.channel.her_message(), reminder)
+    assert lowest(world) == Position("bg", REMINDER)
 
 
 async def test_a_cover_that_is_on_its_way_does_not_take_a_reminders_place(world: World) -> None:

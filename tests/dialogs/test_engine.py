@@ -596,6 +596,29 @@ def test_in_a_case_a_stop_word_goes_to_the_desk() -> None:
     assert step.effects == (Relay("стоп"),)
 
 
+@pytest.mark.parametrize(
+    ("cover", "text"),
+    [("start", "стоп"), ("cover_tip", "Stop!"), ("reminder", "dur"), ("reminder", "3")],
+)
+def test_over_the_cover_of_a_case_what_stops_them_goes_to_the_desk_and_stops_them(
+    cover: str, text: str
+) -> None:
+    typed = Typed(text, covered_by=Position("tr", cover))
+    step = engine.step(CONTENT, Position("bg", CASE), typed)
+    without = engine.step(CONTENT, Position("tr", cover), Typed(text))
+    stop, relay, seen = step.effects
+    assert (stop, relay) == (StopReminders(), Relay(text))
+    assert (stop, seen) == without.effects
+    assert step.position == without.position
+
+
+@pytest.mark.parametrize("text", ["0", "9", "мусака", "3", "1", "не спирай", "нож"])
+def test_over_the_cover_of_a_case_all_else_is_read_as_in_a_case(text: str) -> None:
+    here = Position("bg", CASE)
+    over = Typed(text, covered_by=Position("bg", "start"))
+    assert engine.step(CONTENT, here, over) == engine.step(CONTENT, here, Typed(text))
+
+
 def test_the_cover_after_a_stop_opens_nothing_but_covers_to_what_is_typed() -> None:
     for text in ("развод", "1", "2", "7", "заповед за защита"):
         step = engine.step(CONTENT, Position("bg", "remind_stopped"), Typed(text))

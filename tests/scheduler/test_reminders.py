@@ -31,6 +31,7 @@ from scheduler.plan import (
     moments,
     next_for,
     outlook,
+    readable_until,
     safe_span,
     takes_place,
 )
@@ -321,9 +322,9 @@ def test_a_change_goes_before_the_reminder_that_is_due_and_takes_its_place() -> 
 
 def test_no_reminder_goes_out_for_what_holds_no_more() -> None:
     sooner = moved(TUESDAY, "2026-11-30 08:00")
-    she = replace(HEARD, hours="am")  # too late to tell her, but nothing false is told either
-    assert outlook(she, sooner, at("2026-11-29 18:00")) == Wait(sooner.end)
-    assert outlook(she, sooner, at("2026-11-29 11:00")) == Send(MOVED, at("2026-11-29 12:00"))
+    assert outlook(HEARD, sooner, at("2026-11-29 18:00")) == Send(MOVED, at("2026-11-29 21:00"))
+    told = after(HEARD, sooner, MOVED, at("2026-11-29 18:00"))
+    assert outlook(told, sooner, at("2026-11-29 18:00")) == Wait(sooner.end)
 
 
 def test_what_was_moved_back_before_she_heard_of_it_is_no_change() -> None:
@@ -337,6 +338,41 @@ def test_a_team_that_is_late_is_told_of_after_the_old_hour() -> None:
     assert outlook(HEARD, TUESDAY, now) == Wait(TUESDAY.end)
     assert outlook(HEARD, late, now) == Send(MOVED, late.start)
     assert outlook(HEARD, late, late.start) == Wait(late.end)
+
+
+@pytest.mark.parametrize("cancelled", [False, True], ids=["moved", "cancelled"])
+def test_of_one_that_is_over_sooner_she_hears_before_she_sets_out_for_what_she_was_told(
+    cancelled: bool,
+) -> None:
+    thursday = reception("2026-11-26 14:00", hours=3)
+    she = woman("pm", thursday, "2026-11-20 08:00")
+    sooner = replace(moved(thursday, "2026-11-24 09:00"), end=at("2026-11-24 11:00"))
+    change, told = (off(sooner), CANCELLED) if cancelled else (sooner, MOVED)
+    noon = at("2026-11-24 12:00")
+    assert outlook(she, change, at("2026-11-23 22:00")) == Wait(noon)
+    assert outlook(she, change, noon) == Send(told, at("2026-11-24 17:00"))
+    nobody_looked_until = at("2026-11-26 13:00")
+    assert outlook(she, change, nobody_looked_until) == Send(told, thursday.start)
+    assert outlook(she, change, thursday.start) == Over()
+    assert outlook(after(she, change, told, noon), change, noon) == Over()
+
+
+def test_on_the_same_day_she_hears_of_an_earlier_hour_though_that_has_passed() -> None:
+    thursday = reception("2026-11-26 14:00", hours=3)
+    she = woman("pm", thursday, "2026-11-20 08:00")
+    sooner = replace(moved(thursday, "2026-11-26 09:00"), end=at("2026-11-26 12:30"))
+    noon = at("2026-11-26 12:00")
+    assert outlook(she, sooner, at("2026-11-25 20:00")) == Wait(noon)
+    assert outlook(she, sooner, noon) == Send(MOVED, thursday.start)
+    assert outlook(she, sooner, at("2026-11-26 13:59")) == Send(MOVED, thursday.start)
+    assert outlook(she, sooner, thursday.start) == Over()
+
+
+def test_a_change_can_be_read_until_what_she_was_told_would_be_over() -> None:
+    assert readable_until(TUESDAY, None) == TUESDAY.end
+    assert readable_until(TUESDAY, TUESDAY.start) == TUESDAY.end
+    assert readable_until(TUESDAY, TUESDAY.start - DAY) == TUESDAY.end
+    assert readable_until(TUESDAY, TUESDAY.start + DAY) == TUESDAY.end + DAY
 
 
 def test_who_was_told_of_none_hears_of_no_change() -> None:
@@ -429,6 +465,15 @@ def test_she_hears_in_time_if_that_is_an_hour_before_it_begins() -> None:
     sooner = moved(TUESDAY, "2026-11-30 11:00")
     assert not in_time(replace(HEARD, hours="pm"), sooner, at("2026-11-29 20:00"))
     assert not in_time(HEARD, moved(TUESDAY, "2026-12-04 10:00"), at("2026-12-01 11:00"))
+
+
+def test_of_an_earlier_date_she_has_to_hear_an_hour_before_that() -> None:
+    sooner = moved(TUESDAY, "2026-11-30 10:00")
+    assert in_time(HEARD, sooner, at("2026-11-30 09:00"))
+    assert not in_time(HEARD, sooner, at("2026-11-30 09:01"))
+    assert not in_time(HEARD, sooner, at("2026-11-30 20:00")), "nor once it is over"
+    hears = at("2026-11-30 20:00")
+    assert in_time(after(HEARD, sooner, MOVED, hears), sooner, hears)
 
 
 def test_who_is_sent_nothing_does_not_hear_by_herself() -> None:
@@ -614,11 +659,13 @@ class Line(RuleBasedStateMachine):
             assert send.latest <= she.told_start
             return
         assert takes_place(one)
-        assert send.latest <= one.start
         if reminder is MOVED:
             assert she.told is not None
             assert she.told != fingerprint(one)
+            assert she.told_start is not None
+            assert send.latest <= max(one.start, she.told_start)
             return
+        assert send.latest <= one.start
         assert she.told in (None, fingerprint(one)), "of what holds no more"
         day = local_day(one.start)
         assert (reminder, day) not in self.sent, "once for one date"
@@ -643,7 +690,9 @@ class Line(RuleBasedStateMachine):
         """Where nothing goes out, there is no news that could."""
         one = self.reception
         news = she.told is not None and she.told != fingerprint(one)
-        limit = one.start if takes_place(one) else she.told_start or one.start
+        limit = she.told_start or one.start
+        if takes_place(one):
+            limit = max(limit, one.start)
         if news and not she.silent and is_safe(she.hours, self.now):
             assert self.now >= limit
 
@@ -695,6 +744,38 @@ def test_what_is_promised_is_what_comes(
 
 
 @settings(max_examples=200, deadline=None)
+@given(
+    hours=HOURS,
+    start=STARTS,
+    early=st.integers(0, 4 * 24 * 60),
+    away=st.integers(-5 * 24 * 60, 5 * 24 * 60),
+    length=st.integers(1, 8),
+    cancelled=st.booleans(),
+)
+def test_whoever_was_told_a_time_hears_of_its_change_before_she_sets_out_or_counts_as_late(
+    hours: str, start: datetime, early: int, away: int, length: int, cancelled: bool
+) -> None:
+    """At her first safe hour, and never once she stands at the door, though it is over by then."""
+    old = reception(start)
+    now = start - early * MINUTE
+    change = replace(old, start=start + away * MINUTE, end=start + away * MINUTE + length * HOUR)
+    change = off(change) if cancelled else change
+    she = woman(hours, old, now - 9 * DAY)
+    assume(fingerprint(change) != fingerprint(old))
+    hears = max(now, safe_span(hours, now)[0])
+    heard = [at for each, at in moments(she, change, now) if each in (MOVED, CANCELLED)]
+    if hears < start:
+        assert heard == [hears]
+    else:
+        assert in_time(she, change, now) is False
+        assert all(at == hears < change.start for at in heard), "of a team that is late"
+    starts = start if cancelled else min(start, change.start)
+    if not heard or heard[0] > starts - HOUR:
+        assert not in_time(she, change, now)
+    assert readable_until(change, start) > start, "it is kept until she has heard"
+
+
+@settings(max_examples=200, deadline=None)
 @given(hours=HOURS, start=STARTS, early=st.integers(0, 6 * 24 * 60), seen=st.booleans())
 def test_whose_hours_leave_room_is_always_reminded(
     hours: str, start: datetime, early: int, seen: bool
@@ -708,23 +789,3 @@ def test_whose_hours_leave_room_is_always_reminded(
     she = woman(hours, one if seen else None, now if seen else None)
     assert bool(moments(she, one, now)) == room
     assert len(moments(she, one, now)) <= 2
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    hours=HOURS, start=STARTS, away=st.integers(-100, 100), early=MINUTES, cancelled=st.booleans()
-)
-def test_whose_hours_leave_room_always_hears_of_a_change(
-    hours: str, start: datetime, away: int, early: int, cancelled: bool
-) -> None:
-    assume(away != 0)
-    old, new = reception(start), reception(start + away * HOUR)
-    new = off(new) if cancelled else new
-    now = min(old.start, new.start) - early * MINUTE
-    she = woman(hours, old, now - 30 * DAY)
-    heard = [each for each, _ in moments(she, new, now) if each in (MOVED, CANCELLED)]
-    limit = old.start if cancelled else new.start
-    room = now < limit and safe_span(hours, now)[0] < limit
-    assert heard == ([CANCELLED if cancelled else MOVED] if room else [])
-    if in_time(she, new, now):
-        assert heard

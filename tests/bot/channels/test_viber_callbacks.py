@@ -15,7 +15,7 @@ from bot.channels import viber as viber_of
 from bot.channels.base import Gone, Incoming, OutgoingButton
 from bot.channels.viber import LEFT_TOO_LONG_AGO
 from dialogs import payload
-from dialogs.model import HIDE, MediaKind, Position, Sent, Started, Tapped, Typed
+from dialogs.model import HIDE, REMINDER, MediaKind, Position, Sent, Started, Tapped, Typed
 from tests.bot.channels.telegram_line import eventually, said, screen
 from tests.bot.channels.viber_line import ViberLine, cover, stamped, taken
 from tests.standins.viber import TOKEN
@@ -691,6 +691,15 @@ async def test_what_stood_before_her_for_long_is_no_position_but_tells_her_langu
     assert incoming.event == Typed("yardım")
     assert incoming.position is None
     assert incoming.languages == ("tr",)
+
+
+async def test_a_digit_below_a_reminder_of_days_ago_is_read_there(viber: ViberLine) -> None:
+    woman = viber.server.woman(subscribed=True)
+    here = Position("tr", REMINDER)
+    woman._tracking = payload.pack(here, viber.clock())
+    viber.clock.time += timedelta(days=2)
+    await woman.types("3")
+    assert (await got_one(viber)).position == here
 
 
 async def test_her_first_words_have_no_position_and_are_fresh_by_their_time(

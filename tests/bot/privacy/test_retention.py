@@ -12,7 +12,7 @@ from bot.privacy.retention import Cutoffs, whole_hour
 from bot.privacy.vault import KeyDestroyed, Vault
 from bot.storage.records import Case, Purged, Role, TextGone
 from bot.storage.store import Store
-from tests.sqlite import fresh
+from tests.sqlite import migrated
 
 SOON = timedelta(days=1)
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -37,7 +37,7 @@ def vault(tmp_path: Path) -> Vault:
 
 @pytest.fixture
 async def store(tmp_path: Path, vault: Vault, clock: Clock) -> AsyncIterator[Store]:
-    url = fresh(tmp_path / "phen.db")
+    url = migrated(tmp_path / "phen.db")
     opened = await Store.open(url, vault, clock)
     yield opened
     await opened.close()

@@ -21,7 +21,7 @@ from bot.storage.backup import (
     NotEmpty,
     OlderBackup,
 )
-from bot.storage.records import Role, StaffMember
+from bot.storage.records import Role, StaffMember, StaffState, Wish
 from bot.storage.store import Store
 from bot.storage.tables import metadata
 from tests.bot.storage.conftest import Clock
@@ -114,6 +114,20 @@ async def test_who_was_removed_is_in_no_backup_whatever_speaks_of_her(
     await store.remove_staff(maria.id)
     kept = await store.backup()
     assert kept.rows["staff"] == []
+
+
+async def test_who_was_frozen_and_perhaps_still_in_the_group_is_to_leave_it(
+    store: Store, maria: StaffMember, elena: StaffMember, clock: Clock, tmp_path: Path,
+    empty_database: Path,
+) -> None:  # fmt: skip
+    for member, phone in ((maria, "7000001"), (elena, "7000002")):
+        await store.offer_bell(member.id, b"code", clock() + timedelta(minutes=10))
+        assert await store.link_bell(b"code", phone)
+    await store.set_staff_state(maria.id, StaffState.FROZEN)
+    other = await restored(await store.backup(), tmp_path / "new", empty_database, clock)
+    found = [(note.name, note.wish, note.address) for note in await other.group_notes()]
+    assert found == [("maria", Wish.OUT, "7000001")]
+    await other.close()
 
 
 async def test_what_the_audit_says_keeps_its_order_and_its_ninety_days(

@@ -30,6 +30,7 @@ from bot.storage.mail_records import (
 )
 from bot.storage.migrate import migrate
 from bot.storage.store import Store
+from scheduler.model import Subscription
 from tests.bot.storage.conftest import NOON, Clock, everything, rows
 from tests.bot.storage.reminders import WORKER, at, reception, sees, send, settle, take, tick, wait
 from tests.bot.storage.test_mailings import begun
@@ -63,6 +64,11 @@ async def now(store: Store, one: Broadcast) -> Broadcast:
 def counts(one: Broadcast) -> dict[str, int]:
     names = ("recipients", "delivered", "gone", "held", "unknown", "failed", "left")
     return {name: getattr(one, name) for name in names if getattr(one, name)}
+
+
+async def read(store: Store, waits: Subscription) -> list[str]:
+    """What she reads of the centre's words, in Bulgarian."""
+    return [each.text for each in await store.broadcast_words(waits.id, "bg")]
 
 
 # --- composing and approving ---------------------------------------------------------------------
@@ -199,12 +205,12 @@ async def test_it_costs_where_she_was_not_there_lately(store: Store, clock: Cloc
 
 
 async def test_who_wants_nothing_sent_finds_it_when_she_comes(store: Store) -> None:
-    await wait(store, words=None)
+    silent = await wait(store, words=None)
     one = await begun(store)
     assert one.state is BroadcastState.DONE
     assert counts(one) == {"recipients": 1, "held": 1}
     assert await store.news_for("telegram", "73019")
-    assert await store.broadcast_words("rse04", "bg", "telegram") == ["Елате по-рано"]
+    assert await read(store, silent) == ["Елате по-рано"]
 
 
 async def test_who_is_silent_at_one_place_only_is_rung_and_counted_once(store: Store) -> None:
@@ -353,13 +359,13 @@ async def test_who_asks_anew_meanwhile_is_rung_no_second_time(store: Store, many
 async def test_a_pause_in_the_middle_holds_all_parts_and_a_cancel_those_that_are_there(
     store: Store, many: int
 ) -> None:
-    first = await interrupted(store, 3)
+    first = await interrupted(store, PARTS // 2)
     assert await store.pause(first.id)
     assert await store.enqueue_rest() > 0
     assert await take(store) == []
     assert (await now(store, first)).left == many - 4
     assert await store.cancel(first.id)
-    second = await interrupted(store, 3)
+    second = await interrupted(store, PARTS // 2)
     assert await store.cancel(second.id)
     assert await store.enqueue_rest() == await waits_for(store) == 0
     ended = await now(store, second)
@@ -444,7 +450,7 @@ async def test_what_is_cancelled_is_held_and_what_is_under_way_is_counted_as_it_
     ended = await now(store, one)
     assert (ended.state, ended.ended_at) == (BroadcastState.CANCELLED, clock())
     assert counts(ended) == {"recipients": 4, "delivered": 1, "held": 2, "unknown": 1}
-    assert await store.broadcast_words("rse04", "bg", "telegram") == []
+    assert await read(store, await wait(store)) == []
 
 
 async def test_a_draft_can_be_cancelled(store: Store) -> None:
@@ -503,20 +509,39 @@ async def test_forget_leaves_of_her_only_that_somebody_is_gone(store: Store) -> 
 async def test_its_words_are_read_while_it_runs_and_fourteen_days_after(
     store: Store, clock: Clock
 ) -> None:
-    await wait(store)
+    here, elsewhere = await wait(store), await wait(store, there="rse27")
+    on_viber = await wait(store, channel="viber")
     await begun(store, "първо")
     clock.forward(minutes=1)
     await begun(store, "второ", municipalities=frozenset({"rse04"}), channels=TELEGRAM)
     await draft(store)
-    assert await store.broadcast_words("rse04", "bg", "telegram") == ["второ", "първо"]
-    assert await store.broadcast_words("rse04", "bg", "viber") == ["първо"]
-    assert await store.broadcast_words("rse27", "bg", "telegram") == ["първо"]
-    assert await store.broadcast_words("rse04", "tr", "telegram") == []
-    await send(store)
+    assert await read(store, here) == ["второ", "първо"]
+    assert await read(store, on_viber) == ["първо"]
+    assert await read(store, elsewhere) == ["първо"]
+    for channel in ("telegram", "viber"):
+        await send(store, channel)
     clock.forward(days=13)
-    assert len(await store.broadcast_words("rse04", "bg", "telegram")) == 2
+    assert len(await read(store, here)) == 2
     clock.forward(days=1)
-    assert await store.broadcast_words("rse04", "bg", "telegram") == []
+    assert await read(store, here) == []
+
+
+async def test_what_was_not_said_in_the_language_of_her_screen_she_reads_in_that_of_her_reminder(
+    store: Store,
+) -> None:
+    asked_in = {
+        language: await wait(store, language, language=language) for language in ("bg", "tr")
+    }
+    await begun(store, "първо", languages=frozenset({"bg"}))
+
+    async def found(asked: str, language: str) -> list[tuple[str, bool]]:
+        said = await store.broadcast_words(asked_in[asked].id, language)
+        return [(each.text, each.hers) for each in said]
+
+    assert await found("bg", "tr") == await found("bg", "bg") == [("първо", True)]
+    assert await found("tr", "bg") == [("първо", False)]
+    assert await found("tr", "tr") == []
+    assert await store.broadcast_words("nobody", "bg") == []
 
 
 async def test_ninety_days_after_its_end_nothing_is_kept_of_it(store: Store, clock: Clock) -> None:

@@ -181,6 +181,17 @@ async def test_a_lease_that_nobody_keeps_runs_out(store: Store, clock: Clock, du
     assert await store.recover_mailings([WORKER]) == 1
 
 
+async def test_after_an_outage_whoever_is_there_may_still_say_how_it_ended(
+    store: Store, clock: Clock, due: None
+) -> None:
+    (mailing,) = await take(store)
+    clock.forward(seconds=3 * LEASE.total_seconds())
+    assert await store.recover_mailings([WORKER], steady=False) == 0
+    await later(store, mailing.id, until=clock(), afresh=True)
+    assert len(await take(store)) == 1
+    assert await store.recover_mailings([], steady=False) == 1
+
+
 async def test_who_takes_a_channel_over_cuts_off_what_another_was_sending_there(
     store: Store, clock: Clock, due: None
 ) -> None:

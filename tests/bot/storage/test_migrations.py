@@ -17,7 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.privacy.vault import Vault
 from bot.storage.engine import connect, writing
 from bot.storage.migrate import _config, migrate, newest
-from bot.storage.records import MessageState, NewerDatabase, NotMigrated, StaffMember
+from bot.storage.records import (
+    MessageState,
+    NewerDatabase,
+    NotMigrated,
+    StaffMember,
+    StaffState,
+    Wish,
+)
 from bot.storage.store import Store
 from bot.storage.tables import metadata
 from tests import postgres
@@ -130,6 +137,32 @@ async def test_a_shipped_database_with_rows_is_upgraded_and_goes_on(
     await upgraded.close()
 
 
+async def test_who_was_frozen_before_the_update_is_to_leave_the_group(
+    store: Store, url: str, empty: str, maria: StaffMember, elena: StaffMember, vault: Vault,
+    clock: Clock,
+) -> None:  # fmt: skip
+    for member, phone in ((maria, "7000001"), (elena, "7000002")):
+        await store.offer_bell(member.id, b"code", clock.moment.replace(year=2027))
+        assert await store.link_bell(b"code", phone)
+    await store.set_staff_state(maria.id, StaffState.FROZEN)
+
+    def to_0005(connection: Connection) -> None:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0005")
+
+    await on(empty, to_0005)
+    async with store._database.read() as source, writer(empty) as target:
+        old = MetaData()
+        await target.run_sync(old.reflect)
+        await _copied(source, target, metadata.tables["staff"], old.tables["staff"])
+    migrate(empty)
+    upgraded = await Store.open(empty, vault, clock)
+    (note,) = await upgraded.group_notes()
+    assert (note.name, note.wish, note.address) == ("maria", Wish.OUT, "7000001")
+    await upgraded.close()
+
+
 async def _copied(
     source: AsyncConnection, target: AsyncConnection, table: Table, old: Table
 ) -> None:
@@ -174,4 +207,4 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty: str) -> None:
     with pytest.raises(Exception, match="audit"):
         migrate(empty)
     assert await on(empty, lambda connection: inspect(connection).get_table_names()) == ["audit"]
-    assert newest() == "0005"
+    assert newest() == "0007"

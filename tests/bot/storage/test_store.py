@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -559,6 +559,33 @@ async def test_receptions_are_saved_all_or_none_and_read_in_order(store: Store) 
     with pytest.raises(Exception, match="time zone"):
         await store.save_receptions([reception("new"), naive])
     assert await store.reception("new") is None
+
+
+async def test_of_two_processes_that_revise_at_once_the_later_sees_what_the_first_saved(
+    store: Store, url: str, vault: Vault, clock: Clock
+) -> None:
+    await store.save_receptions([reception("one")])
+
+    def one_more(known: Sequence[Reception]) -> list[Reception]:
+        return [replace(it, place=f"{it.place}!") for it in known]
+
+    other = await Store.open(url, vault, clock)
+    every = (each.revise_receptions(one_more) for each in (store, other) * 5)
+    assert await asyncio.gather(*every) == [(0, 1)] * 10
+    await other.close()
+    [kept] = await store.receptions()
+    assert (kept.place, kept.sequence) == ("Ветово" + "!" * 10, 10)
+
+
+async def test_what_a_revision_raises_is_raised_and_nothing_is_saved(store: Store) -> None:
+    def refuse(known: Sequence[Reception]) -> list[Reception]:
+        raise LookupError(len(known))
+
+    await store.save_receptions([reception("one"), reception("two")])
+    before = await store.receptions()
+    with pytest.raises(LookupError, match="2"):
+        await store.revise_receptions(refuse)
+    assert await store.receptions() == before
 
 
 async def test_a_picture_is_known_by_its_newest_id(store: Store) -> None:

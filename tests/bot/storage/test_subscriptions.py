@@ -404,6 +404,54 @@ async def test_after_a_move_she_is_reminded_of_the_new_date(store: Store, clock:
     ]
 
 
+@pytest.mark.parametrize("off", [False, True], ids=["moved", "then cancelled"])
+async def test_of_one_moved_to_an_earlier_day_she_hears_though_it_is_over(
+    store: Store, clock: Clock, off: bool
+) -> None:
+    thursday, tuesday = reception(start="2026-11-26 14:00"), reception(start="2026-11-24 09:00")
+    await store.save_receptions([thursday])
+    await wait(store, hours="pm")
+    clock.moment = at("2026-11-23 22:00")
+    change = replace(tuesday, state=ReceptionState.MOVED)
+    await store.save_receptions([change])
+    if off:
+        await store.save_receptions([cancelled(change)])
+    clock.moment = at("2026-11-24 08:30")
+    told, late = (Reminder.CANCELLED, {}) if off else (Reminder.MOVED, {"r": 1})
+    assert await store.late_by() == late
+    # All stood still until two days later, and the hourly clock was the first to go on.
+    clock.moment = at("2026-11-26 11:30")
+    assert await store.late_by(["r"]) == late
+    assert (await store.purge(clock())).subscriptions == 0
+    assert await tick(store) == 0
+    clock.moment = at("2026-11-26 12:00")
+    assert await tick(store) == 1
+    assert await send(store) == [("73019", told)]
+    assert await store.late_by() == {}
+    clock.moment = at("2026-11-26 17:59")
+    await tick(store)
+    assert await store.news_for("telegram", "73019"), "she can read what happened"
+    clock.moment = at("2026-11-26 18:00")  # when it would have ended
+    await tick(store)
+    assert (await store.counts())["subscriptions"] == 0
+
+
+async def test_she_who_was_never_told_the_old_day_waits_no_longer_than_for_the_new(
+    store: Store, clock: Clock
+) -> None:
+    heard, unheard = "73019", "other"
+    await wait(store, unheard)
+    await store.save_receptions([reception()])
+    await wait(store, heard)
+    await tick(store)
+    sooner = replace(reception(start="2026-11-25 10:00"), state=ReceptionState.MOVED)
+    await store.save_receptions([sooner])
+    assert (await hers(store, unheard)).until == sooner.end
+    assert (await hers(store, heard)).until == reception().end
+    await store.save_receptions([reception()])
+    assert (await hers(store, unheard)).until == reception().end
+
+
 async def test_moved_back_before_it_went_out_there_is_nothing_to_tell(
     store: Store, clock: Clock
 ) -> None:
@@ -691,6 +739,101 @@ async def test_a_spoiled_handle_does_not_keep_her_from_stopping(store: Store) ->
     await rows(store, "UPDATE subscriptions SET handle = address")
     assert await store.unsubscribe("telegram", "73019") == []
     assert (await store.counts())["subscriptions"] == 0
+
+
+async def reminded(store: Store, clock: Clock, handle: str = "4711") -> None:
+    """She was reminded of the next reception, and that stands in her chat."""
+    await store.save_receptions([reception()])
+    await wait(store)
+    clock.moment = MORNING
+    await tick(store)
+    await settle(store, *await take(store), handle=handle)
+
+
+async def still_stand(store: Store, channel: str = "telegram") -> list[tuple[str, str]]:
+    return [(each.address, each.handle) for each in await store.leftovers([channel])]
+
+
+@pytest.mark.parametrize("by_purge", [False, True], ids=["looked at", "purged"])
+async def test_a_reminder_that_is_over_is_known_until_it_is_removed_from_her_chat(
+    store: Store, clock: Clock, url: str, vault: Vault, by_purge: bool
+) -> None:
+    await reminded(store, clock)
+    assert await still_stand(store) == []
+    clock.moment = reception().end + 12 * HOUR
+    await (store.purge(clock()) if by_purge else tick(store))
+    assert (await store.counts())["subscriptions"] == 0
+    again = await Store.open(url, vault, clock)  # whatever became of the process
+    assert await still_stand(again) == [("73019", "4711")]
+    assert await still_stand(again, "viber") == []
+    await again.drop_leftovers([each.id for each in await again.leftovers(["telegram"])])
+    assert await still_stand(again) == []
+    await again.drop_leftovers([])
+    await again.close()
+
+
+async def test_after_two_days_nothing_is_kept_of_a_reminder_that_could_not_be_removed(
+    store: Store, clock: Clock
+) -> None:
+    await reminded(store, clock)
+    clock.moment = reception().end
+    await tick(store)
+    assert (await store.purge(clock() + 2 * DAY - HOUR)).leftovers == 0
+    assert (await store.purge(clock() + 2 * DAY)).leftovers == 1
+    assert await still_stand(store) == []
+
+
+async def test_whoever_wants_the_next_keeps_no_reminder_of_the_last_in_her_chat(
+    store: Store, clock: Clock
+) -> None:
+    await reminded(store, clock)
+    await store.renew("telegram", "73019", "rse04")
+    clock.moment = reception().end
+    await tick(store)
+    assert (await hers(store)).reception is None
+    assert await still_stand(store) == [("73019", "4711")]
+    assert await store.unsubscribe("telegram", "73019") == ["4711"]
+
+
+async def test_whoever_wants_silence_from_now_on_keeps_none_either(
+    store: Store, clock: Clock
+) -> None:
+    await reminded(store, clock)
+    await wait(store, words=None)
+    assert await rows(store, "SELECT address, handle FROM subscriptions") == [(None, None)]
+    assert await still_stand(store) == [("73019", "4711")]
+
+
+@pytest.mark.parametrize("how", ["stop", "forget", "gone"])
+async def test_who_ends_all_is_no_longer_known_for_what_is_over(
+    store: Store, clock: Clock, how: str
+) -> None:
+    await reminded(store, clock)
+    clock.moment = reception().end
+    await tick(store)
+    await wait(store, there="rse27")
+    if how == "stop":
+        assert await store.unsubscribe("telegram", "73019") == ["4711"]
+    elif how == "forget":
+        assert await store.forget("telegram", "73019") == ["4711"]
+    else:
+        await store.save_receptions([reception("next", "2026-12-02 10:00", "rse27")])
+        await tick(store)
+        clock.moment = at("2026-12-02 09:00")
+        await tick(store)
+        await send(store, end=MailingEnd.GONE)
+    assert (await store.counts())["leftovers"] == 0
+
+
+async def test_a_leftover_that_cannot_be_opened_does_not_stop_the_others(
+    store: Store, clock: Clock
+) -> None:
+    await reminded(store, clock)
+    clock.moment = reception().end
+    await tick(store)
+    await rows(store, "UPDATE leftovers SET handle = address")
+    assert await still_stand(store) == []
+    assert await store.unsubscribe("telegram", "73019") == []
 
 
 async def test_a_reminder_that_nobody_looked_at_goes_half_a_day_after_its_end(

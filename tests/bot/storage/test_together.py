@@ -216,10 +216,13 @@ async def test_after_an_outage_nobody_counts_as_gone_before_he_could_be_heard(
     monkeypatch.setattr(together, "SILENT", timedelta(seconds=1))
     assert await eventually(lambda: only(first.among))
     since = first.among._since
+    assert first.among.steady
     await cut_off(second)
     assert await eventually(lambda: first.among._since not in (None, since))
     assert await both()
+    assert not first.among.steady
     assert await eventually(lambda: only(first.among))
+    assert first.among.steady
 
 
 class Wire:
@@ -324,3 +327,4 @@ async def test_one_process_alone_has_everything() -> None:
     assert alone.holds("anything")
     assert alone.somebody_holds("anything")
     assert await alone.living() == {alone.worker}
+    assert alone.steady

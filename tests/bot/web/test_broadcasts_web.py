@@ -297,6 +297,19 @@ async def test_for_whom_a_change_comes_too_late_the_consultants_on_duty_are_rung
     assert "reception.called" in [action for _, action in await centre.audited()]
 
 
+async def test_whoever_may_still_set_out_for_a_date_that_is_over_sooner_is_late_until_then(
+    centre: Centre, raya: Browser
+) -> None:
+    planned = await reception(centre, 30)
+    await wait_there(centre, 3)
+    week = timedelta(days=7)
+    await centre.store.save_receptions(
+        [replace(planned, start=planned.start - week, end=planned.end - week)]
+    )
+    await raya.get("/staff")
+    assert "няма да стигне навреме до под 10 жени" in raya.text
+
+
 async def test_where_no_phone_can_ring_staff_are_told_to_call(
     centre: Centre, raya: Browser
 ) -> None:
