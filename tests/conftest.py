@@ -31,8 +31,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 TODAY = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
-"""A Monday at noon, at the centre. Some day people have to look at the facts again, and until they do
-women are shown less: that is tried by itself, and must not end all other tests."""
+"""A Monday at noon, at the centre. Some day people have to look at the facts again, and women are
+shown less until they do: that is tried by itself, and must not end all other tests."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -21,7 +21,7 @@ from bot.settings import Settings, TelegramMode
 from bot.storage.records import Role, StaffMember, StaffState
 from bot.windows import Timing
 from scheduler.model import Reception
-from tests.sqlite import fresh
+from tests.sqlite import migrated
 from tests.standins.telegram import TelegramStandIn
 from tests.standins.viber import ViberStandIn
 
@@ -129,8 +129,8 @@ async def running_line(
             viber_api=viber.api,
         )
         viber.webhook = f"{settings.address}/viber/webhook"
-        if not database and not (folder / "phen.db").exists():
-            fresh(folder / "phen.db")
+        if not database:
+            migrated(folder / "phen.db")
         Vault.open(settings.key_file, create=True)
         async with running(settings, now=now, timing=timing, also=also) as (phen, _):
             yield Line(phen, telegram, viber, settings.address)

@@ -9,14 +9,15 @@ from tempfile import TemporaryDirectory
 from bot.storage.migrate import migrate
 
 
-def fresh(file: Path) -> str:
-    """Make a migrated database with no rows; its address."""
-    file.write_bytes(_migrated())
+def migrated(file: Path) -> str:
+    """The address of a migrated database: with no rows, unless it is there already."""
+    if not file.exists():
+        file.write_bytes(_empty())
     return f"sqlite:///{file}"
 
 
 @cache
-def _migrated() -> bytes:
+def _empty() -> bytes:
     with TemporaryDirectory() as folder:
         file = Path(folder, "phen.db")
         migrate(f"sqlite:///{file}")
