@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,6 +20,12 @@ from tests.browser.people import DESK, Colleague, Woman, watched
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 STARTS_WITHIN = 40
+TODAY = """
+import time_machine
+time_machine.travel({now}, tick=True).start()
+from bot.cli import main
+main()
+"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -31,7 +38,8 @@ async def address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str
     folder: Path = tmp_path_factory.mktemp("demo")
     ours |= {"PHEN_PORT": str(port), "PHEN_DATA_DIR": str(folder / "data")}
     program = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", "demo", env=ours, cwd=Path(__file__).parents[2],
+        sys.executable, "-c", TODAY.format(now=time.time()), "demo", env=ours,
+        cwd=Path(__file__).parents[2],
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
