@@ -1,6 +1,9 @@
 # Two commands: `make run` starts the demo, `make test` proves it. Each does its own set-up.
 PYTHON ?= python3
 BIN := .venv/bin
+# A registry that fails for a moment is asked again.
+export PIP_RETRIES ?= 10
+export PIP_DEFAULT_TIMEOUT ?= 60
 
 .PHONY: run test bench setup check messages lock
 run: setup

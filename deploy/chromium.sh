@@ -3,8 +3,7 @@
 set -eu
 command -v chromium >/dev/null 2>&1 && exit 0
 echo "Installing Debian's chromium, which the browser tests need."
-if [ "$(id -u)" = 0 ]; then root=; else root=sudo; fi
-$root apt-get update -qq && $root apt-get install -y -qq chromium fonts-dejavu-core >/dev/null || {
+sh "${0%/*}/apt.sh" chromium fonts-dejavu-core || {
     echo "It could not be installed. Ask an administrator: apt-get install chromium" >&2
     exit 1
 }

@@ -4,8 +4,7 @@
 set -eu
 command -v ffmpeg >/dev/null 2>&1 && exit 0
 echo "Installing Debian's ffmpeg, which voice messages need."
-if [ "$(id -u)" = 0 ]; then root=; else root=sudo; fi
-$root apt-get update -qq && $root apt-get install -y -qq --no-install-recommends ffmpeg >/dev/null || {
+sh "${0%/*}/apt.sh" --no-install-recommends ffmpeg || {
     echo "It could not be installed: voice messages are off. Ask an administrator: apt-get install ffmpeg" >&2
     [ "${1:-}" != needed ] || exit 1
 }

@@ -15,9 +15,7 @@ own=/etc/postgresql-common/createcluster.conf
         echo "create_main_cluster = false" | $root tee $own >/dev/null
     }
     # Our setting is there before the package that asks what to do with it: it is to be kept.
-    $root apt-get update -qq && $root env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 \
-        apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold \
-        postgresql >/dev/null
+    sh "${0%/*}/apt.sh" --no-install-recommends -o Dpkg::Options::=--force-confold postgresql
 } || {
     echo "It could not be installed. Ask an administrator: apt-get install postgresql" >&2
     exit 1

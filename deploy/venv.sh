@@ -4,8 +4,7 @@ set -eu
 python=${1:-python3}
 if ! command -v "$python" >/dev/null 2>&1 || ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     echo "Installing Debian's python3-venv, which is missing."
-    if [ "$(id -u)" = 0 ]; then root=; else root=sudo; fi
-    $root apt-get update -qq && $root apt-get install -y -qq python3 python3-venv >/dev/null || {
+    sh "${0%/*}/apt.sh" python3 python3-venv || {
         echo "It could not be installed. Ask an administrator: apt-get install python3-venv" >&2
         exit 1
     }
