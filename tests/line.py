@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from bot.settings import Settings, TelegramMode
 from bot.storage.records import Role, StaffMember, StaffState
 from bot.windows import Timing
 from scheduler.model import Reception
+from tests.ports import Held
 from tests.sqlite import migrated
 from tests.standins.telegram import TelegramStandIn
 from tests.standins.viber import ViberStandIn
@@ -105,20 +105,17 @@ async def running_line(
     `desk` is the desk's own bot, with another token than the women's; `desk_chat` its forum.
     `webhook`: Telegram calls the line, instead of being asked. `database`: where its rows are.
     """
-    telegram, viber = TelegramStandIn(now), ViberStandIn(now=now)
+    telegram, viber, held = TelegramStandIn(now), ViberStandIn(now=now), Held()
     await telegram.start()
     if desk is not None:
         telegram.stands_beside(desk)
     await viber.start()
     try:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
         settings = Settings(
             data_dir=folder,
             database_url=database,
-            port=port,
-            public_url=f"http://127.0.0.1:{port}",
+            port=held.port,
+            public_url=f"http://127.0.0.1:{held.port}",
             telegram_token=telegram.token,
             telegram_api=telegram.api,
             telegram_mode=TelegramMode.WEBHOOK if webhook else TelegramMode.POLLING,

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from bot.settings import Settings
 from bot.texts import open_content
 from dialogs import load
 from tests.line import eventually
+from tests.ports import Held
 from tests.standins.telegram import TelegramStandIn
 from tests.standins.viber import ViberStandIn
 from tests.transcripts.test_transcripts import playing
@@ -36,6 +36,8 @@ README = (ROOT / "README.md").read_text("utf-8")
 PAGES = [ROOT / "README.md", ROOT / "tests/transcripts/README.md", *sorted(ROOT.glob("docs/*.md"))]
 COPIED = ("bot", "dialogs", "scheduler", "locales", "pictures", "deploy", "Makefile")
 PATIENCE = 120.0
+# What the pages tell is followed step by step, which takes minutes where the machine is busy.
+pytestmark = pytest.mark.timeout(1200)
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Copy:
     folder: Path
     telegram: TelegramStandIn
     viber: ViberStandIn
-    port: int = field(default_factory=lambda: _free_port())
+    held: Held = field(default_factory=Held)
     settings: list[str] = field(default_factory=list)
     running: asyncio.subprocess.Process | None = None
 
@@ -146,23 +148,16 @@ class Copy:
         line = re.sub(r"\b20\d\d(?=-12-01\b)", str(date.today().year + 1), line)  # noqa: DTZ011
         line = re.sub(r"(?<=')\d+:[\w-]+(?=')", self.telegram.token, line)
         line = re.sub(r"(?<=')[\w-]+-Viber-gave-you(?=')", self.viber.token, line)
-        line = line.replace("https://help.example.org", f"http://127.0.0.1:{self.port}")
+        line = line.replace("https://help.example.org", f"http://127.0.0.1:{self.held.port}")
         return f"{line} || test $? = 1" if "phen check" in line else line
 
     def _environment(self) -> dict[str, str]:
         own = {key: value for key, value in os.environ.items() if not key.startswith("PHEN_")}
         return own | {
-            "PHEN_PORT": str(self.port),
+            "PHEN_PORT": str(self.held.port),
             "PHEN_TELEGRAM_API": self.telegram.api,
             "PHEN_VIBER_API": self.viber.api,
         }
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +187,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for page in (ROOT / "README.md", ROOT / "docs/authors.md"):
                 for example in examples(page.read_text("utf-8"), "console", "yaml", "python"):
                     await copy.follow(example)
-            assert viber.webhook == f"http://127.0.0.1:{copy.port}/viber/webhook"
+            assert viber.webhook == f"http://127.0.0.1:{copy.held.port}/viber/webhook"
             assert viber.refusals == []
         finally:
             await copy.stop()

@@ -34,7 +34,7 @@ JITTER_SECONDS = 0.03
 QUIET_SECONDS = 0.01
 """So long without any call is idle."""
 LOOKS = 1500
-PATIENCE = 2.5
+PATIENCE = 8.0
 """Seconds that one state is waited for; then it is tried again later."""
 
 

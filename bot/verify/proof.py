@@ -40,8 +40,11 @@ WOMEN = 10
 FAULTS = 0.15
 BREATH_SECONDS = 0.35
 """At most so long a process lives before a kill is aimed at it."""
-START_SECONDS = 20.0
-DRAIN_SECONDS = 180.0
+START_SECONDS = 60.0
+DRAIN_SECONDS = 240.0
+"""So long without any arrival, and what is missing then is lost. Longer than the pauses after four
+refusals, and in no hurry where the machine is busy."""
+LOOK_SECONDS = 0.05
 STOP_SECONDS = 10.0
 TAKEOVER_SECONDS = 10.0
 TWO, TWO_AT_ONCE = 2, 0.25
@@ -305,12 +308,23 @@ class _Proof:
         for worker in self._workers:
             if not worker.running:
                 await self._start(worker)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_SECONDS):
-                while not self._rests():
-                    await _until(self._rests, 0.05)
-                    await asyncio.sleep(QUIET_SECONDS)  # somebody may just be about to answer
+        while not self._rests():
+            if not await self._comes_to_rest():
+                break
+            await asyncio.sleep(QUIET_SECONDS)  # somebody may just be about to answer
         self._platform.note(record.Drained(at=self._platform.now))
+
+    async def _comes_to_rest(self) -> bool:
+        """False: something is missing still, and for a long time nothing more has arrived."""
+        stood, since = -1, 0.0
+        while not self._rests():
+            now = time.monotonic()
+            if len(self._platform.stood) > stood:
+                stood, since = len(self._platform.stood), now
+            if now - since > DRAIN_SECONDS:
+                return False
+            await asyncio.sleep(LOOK_SECONDS)
+        return True
 
     def _rests(self) -> bool:
         return self._all_arrived() and self._platform.quiet()
@@ -357,8 +371,3 @@ class _Proof:
                 if level in words:
                     found[" ".join(words[words.index(level) :][:6])] += 1
         return found
-
-
-async def _until(holds: Callable[[], bool], look_seconds: float) -> None:
-    while not holds():  # noqa: ASYNC110  # what it looks at is in many places
-        await asyncio.sleep(look_seconds)

@@ -6,17 +6,17 @@ import asyncio
 import os
 import re
 import signal
-import socket
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 from tests import forks
+from tests.ports import Held
 from tests.standins.telegram import TelegramStandIn
 from tests.standins.viber import ViberStandIn
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 _ADDRESS = re.compile(rb"chat\s+(http://[0-9.:]+)/")
 
 
@@ -130,17 +130,14 @@ async def a_program_on_viber(
 
     The stand-in tells more of a woman than it was asked for.
     """
-    server = ViberStandIn()
+    server, held = ViberStandIn(), Held()
     await server.start()
     server.send_name = server.send_photo = True
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     its = {
         "PHEN_VIBER_API": server.api,
         "PHEN_VIBER_TOKEN": server.token,
-        "PHEN_PORT": str(port),
-        "PHEN_PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "PHEN_PORT": str(held.port),
+        "PHEN_PUBLIC_URL": f"http://127.0.0.1:{held.port}",
     }
     program = Program(folder, quick=True, **its | settings)
     try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from bot.channels.base import Who
 from bot.storage.records import Author, StaffMember
 from dialogs.model import Position
 from tests.acceptance.reader import CONTENT, TEXTS, Reader, ViberReader
@@ -52,6 +55,15 @@ async def claimed(line: Line, maria: StaffMember) -> str:
     [case] = await line.phen.desk.waiting(maria)
     assert await line.phen.desk.claim(maria, case.id)
     return case.id
+
+
+async def ten_idle_minutes_pass(line: Line, who: Who) -> None:
+    """She leaves her window alone until it is covered. All before and after takes its time."""
+    windows = line.phen.windows
+    usual, windows._timing = windows._timing, replace(windows._timing, idle=0.05)
+    windows.touch(who)
+    assert await eventually(lambda: not windows.is_open(who))
+    windows._timing = usual
 
 
 async def hers(line: Line, case_id: str) -> list[str]:

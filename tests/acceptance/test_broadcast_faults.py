@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from bot import mailing, serving
 from bot.app import utc_now
 from bot.channels import chats
 from bot.channels.pace import Rates
@@ -156,16 +157,16 @@ async def test_a_message_of_a_case_goes_before_what_is_left_of_a_broadcast(
     async with running_line(tmp_path, now=Clock(NOON)) as line:
         maria, woman = await line.consultant(), await in_a_case(line)
         case = await claimed(line, maria)
-        await telegram_women(line, 90)
+        await telegram_women(line, 180)
         await begins(line.phen.store)
         line.phen.mailer.wake()
         photos = len(line.telegram.called("sendPhoto"))
         assert await eventually(lambda: len(line.telegram.called("sendPhoto")) > photos + 20)
-        before = len(line.telegram.called("sendPhoto"))
         await line.phen.desk.reply(maria, case, "тук съм", "k")
+        before = len(line.telegram.called("sendPhoto"))
         await woman.sees("тук съм")
-        assert len(line.telegram.called("sendPhoto")) - before <= 15, "it went past those who wait"
-        assert len(line.telegram.called("sendPhoto")) < photos + 90
+        assert len(line.telegram.called("sendPhoto")) - before <= 45, "it went past those who wait"
+        assert len(line.telegram.called("sendPhoto")) < photos + 180
 
 
 # --- killed ---------------------------------------------------------------------------------------
@@ -279,16 +280,16 @@ async def test_of_two_processes_one_sends_at_the_word_of_the_other_and_each_once
     tmp_path: Path, postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(together, "BEAT_SECONDS", 0.5)
+    monkeypatch.setattr(mailing, "POLL_SECONDS", 3600.0)  # nobody hears of it by looking
+    monkeypatch.setattr(serving, "TICK_SECONDS", 3600)
     async with running_line(tmp_path, now=Clock(NOON), database=postgres()) as line:
         assert await eventually(lambda: "telegram" in line.phen.delivery.served)
         async with beside(line) as other:
             assert await eventually(lambda: other.phen.store.together.somebody_holds("telegram"))
             women = await telegram_women(line, 40)
-            began = asyncio.get_running_loop().time()
             broadcast = await begins(other.phen.store)
             other.phen.mailer.wake()
             assert await eventually(lambda: sum(rung(line.telegram, women)) > 0)
-            assert asyncio.get_running_loop().time() - began < 2.5
             assert await counts(other.phen.store, broadcast) == {"delivered": 40}
             day = datetime(2026, 10, 21, 7, tzinfo=UTC)
             await line.reception()

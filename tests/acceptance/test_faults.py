@@ -10,11 +10,19 @@ from typing import Any
 
 import pytest
 
+from bot.channels.base import Who
 from bot.storage.records import CaseState
-from bot.windows import Timing
 from dialogs.model import DANGER, HIDE
 from tests.acceptance.reader import CONTENT, Reader
-from tests.acceptance.steps import arrived, claimed, in_a_case, rows, say, screen
+from tests.acceptance.steps import (
+    arrived,
+    claimed,
+    in_a_case,
+    rows,
+    say,
+    screen,
+    ten_idle_minutes_pass,
+)
 from tests.line import Line, eventually, running_line
 from tests.phones import WebPhone
 from tests.transcripts.script import Clock
@@ -192,12 +200,13 @@ async def test_replies_while_hidden_are_held_and_shown_once(tmp_path: Path) -> N
 
 
 async def test_ten_idle_minutes_cover_the_window_and_hold_the_replies(tmp_path: Path) -> None:
-    async with running_line(tmp_path, timing=Timing(idle=0.8)) as line:
+    async with running_line(tmp_path) as line:
         reader, maria = await in_a_case(line), await line.consultant()
         case = await claimed(line, maria)
         reader.woman.types("тук съм")
         await line.phen.desk.reply(maria, case, "и аз", "1")
         await reader.sees("и аз")
+        await ten_idle_minutes_pass(line, Who("telegram", str(reader.woman.id)))
         assert await eventually(lambda: _only_the_cover(reader))
         await line.phen.desk.reply(maria, case, "още", "2")
         await asyncio.sleep(0.3)
@@ -213,13 +222,14 @@ def _only_the_cover(reader: Reader) -> bool:
 async def test_what_she_writes_on_the_cover_is_kept_and_taken_from_the_chat(
     tmp_path: Path,
 ) -> None:
-    async with running_line(tmp_path, timing=Timing(idle=0.5)) as line:
+    async with running_line(tmp_path) as line:
         reader, maria = await in_a_case(line), await line.consultant()
         case = await claimed(line, maria)
+        await ten_idle_minutes_pass(line, Who("telegram", str(reader.woman.id)))
         assert await eventually(lambda: _only_the_cover(reader))
         reader.woman.types("той спи")
         assert await arrived(line, case, "той спи")
-        assert await eventually(lambda: _only_the_cover(reader), 3)
+        assert await eventually(lambda: _only_the_cover(reader))
 
 
 async def test_she_blocks_the_bot_and_nothing_of_her_is_kept_or_sent(tmp_path: Path) -> None:
@@ -229,7 +239,7 @@ async def test_she_blocks_the_bot_and_nothing_of_her_is_kept_or_sent(tmp_path: P
         reader.woman.types("ало")
         assert await arrived(line, case, "ало")
         reader.woman.blocks()
-        assert await eventually(lambda: rows(line, "cases", 0), 3)
+        assert await eventually(lambda: rows(line, "cases", 0))
         assert await rows(line, "messages", 0)
         calls = len(line.telegram.called("sendMessage")) + len(line.telegram.called("sendPhoto"))
         await asyncio.sleep(0.5)

@@ -36,7 +36,7 @@ TELEGRAM, VIBER = 4_000, 1_000
 BATCH = 100
 CONNECTIONS = 4
 SECONDS = 1.0
-TRIES = 5
+TRIES = 20
 """The quickest of them counts: the machine may be busy with something else."""
 GROWTH = 60_000_000
 """Bytes by which the process may grow after its first rounds; the junk itself is several times
@@ -156,6 +156,7 @@ async def test_a_hundred_thousand_malformed_updates_and_the_next_good_one_is_ans
     tmp_path: Path,
 ) -> None:
     seed = SEED or random.randrange(1, 10**9)
+    gc.collect()  # what others left behind complains now, and not into the log that is read here
     gc.freeze()  # what stands already is not looked through at every collection
     try:
         await _fuzz(tmp_path, seed)
@@ -213,7 +214,7 @@ async def _fuzz(folder: Path, seed: int) -> None:
             grown.pop("media_ids")  # of our own pictures
             assert 0 < grown.pop("set_aside") <= 10 * MOST_AN_HOUR  # a code and a time each
             assert max(grown.values()) == 0, grown
-            async with httpx.AsyncClient(base_url=line.url) as client:
+            async with httpx.AsyncClient(base_url=line.url, timeout=60) as client:
                 assert (await client.get("/healthz")).status_code == 200
             assert log.alarms == []
     planted = [MARK, *map(str, PEOPLE), *strangers]

@@ -17,6 +17,8 @@ from tests.standins.telegram import ApiError, Fault
 
 ALL = {Role.CONSULTANT, Role.STAFF}
 SECRET = "тайна дума"
+HER_ID = 77_001_377_001
+"""So long that no random token on a page contains it."""
 
 
 async def invited(line: Line) -> str:
@@ -30,14 +32,14 @@ async def test_poison_is_counted_by_code_for_machines_and_on_the_staff_page_with
     monkeypatch.setattr(serving, "TICK_SECONDS", 0.3)
     async with running_line(tmp_path) as line:
         before = EventLog.counted["telegram", "update_set_aside"]  # by others in this process
-        junk = {"id": 77_001, "type": SECRET}
+        junk = {"id": HER_ID, "type": SECRET}
         line.telegram.push("message", {"message_id": "x", "chat": junk, "text": SECRET})
 
         async def counted() -> bool:
-            async with httpx.AsyncClient(base_url=line.url) as machine:
+            async with httpx.AsyncClient(base_url=line.url, timeout=60) as machine:
                 told = (await machine.get("/metrics")).text
             assert SECRET not in told
-            assert "77001" not in told
+            assert str(HER_ID) not in told
             count = f'{{channel="telegram",code="update_set_aside"}} {before + 1}'
             return f"phen_set_aside_total{count}" in told
 
@@ -47,7 +49,7 @@ async def test_poison_is_counted_by_code_for_machines_and_on_the_staff_page_with
             async def shown() -> bool:
                 await staff.get("/staff/line")
                 assert SECRET not in staff.page
-                assert "77001" not in staff.page
+                assert str(HER_ID) not in staff.page
                 return "Какво не мина" in staff.text and "Telegram" in staff.text
 
             assert await eventually(shown), staff.text
@@ -57,7 +59,10 @@ async def test_a_dead_letter_stands_before_its_consultant_within_a_minute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serving, "TICK_SECONDS", 0.3)
-    async with running_line(tmp_path) as line, httpx.AsyncClient(base_url=line.url) as machine:
+    async with (
+        running_line(tmp_path) as line,
+        httpx.AsyncClient(base_url=line.url, timeout=60) as machine,
+    ):
         maria = await line.consultant()
         await in_a_case(line)
         case = await claimed(line, maria)

@@ -11,7 +11,7 @@ from tests.line import Line, eventually, running_line
 
 
 async def healthy(line: Line) -> bool:
-    async with httpx.AsyncClient(base_url=line.url) as client:
+    async with httpx.AsyncClient(base_url=line.url, timeout=60) as client:
         told = (await client.get("/healthz")).json()["parts"]
     return bool(told["telegram"])
 
@@ -42,7 +42,7 @@ async def test_her_words_arrive_once_and_in_order_though_answers_and_calls_are_l
         await reader.woman.sees("Тук съм.")
         assert await healthy(line)
         reader.woman.taps(payload="bg:hide")
-        await reader.woman.sees_empty_chat(10)
+        await reader.woman.sees_empty_chat()
         assert not line.telegram.called("getUpdates")
 
 

@@ -73,6 +73,7 @@ async def test_browsing_on_telegram_writes_nothing(tmp_path: Path) -> None:
         first = Reader(server.woman(), "bg", random.Random(7))
         await _walks_everything(first)
         await _tries_everything_else(first)
+        assert await eventually(lambda: not server.updates)
         after = dump(program, tmp_path)
         assert len(after.pop("media_ids")) > len(before.pop("media_ids"))
         assert after == before
@@ -102,7 +103,7 @@ async def _tries_everything_else_on_viber(server: ViberStandIn, reader: ViberRea
     await reader.forges("meet_how")
     await reader.goes_to("gate_lasting")
     woman.taps(TEXTS.say("bg", LASTING.nodes["gate_lasting"].choices[0].label))
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         page = await client.get(woman.opened_urls[-1])
     assert page.status_code == 200
     assert "set-cookie" not in page.headers
@@ -188,7 +189,7 @@ async def test_not_even_a_debug_log_says_who_or_what(tmp_path: Path) -> None:
             reader.woman.types(text)
         reader.woman.sends("contact")
         await reader.sees(TEXTS.say("bg", "notice.cannot_take"))
-        async with httpx.AsyncClient(base_url=program.url) as client:
+        async with httpx.AsyncClient(base_url=program.url, timeout=60) as client:
             await client.get("/", params={"start": "тайнидуми"})
             await client.post("/", data={"text": "тайнидуми", "at": "bg:home"})
         await program.is_stopped()

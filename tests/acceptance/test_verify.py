@@ -12,7 +12,8 @@ import pytest
 
 from bot.verify.killer import STATES
 
-PATIENCE = 800.0
+PATIENCE = 1800.0
+"""Seconds. Without anything else to do the machine needs a tenth of that."""
 
 
 async def _verify(folder: Path, *arguments: str) -> tuple[int | None, str]:

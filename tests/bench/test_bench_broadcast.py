@@ -37,7 +37,7 @@ async def test_each_recipient_gets_it_once_while_women_are_answered(
         async with running(phen_broadcast.serving(settings, CAP, ahead), ask):
             os.kill(os.getpid(), signal.SIGUSR1)
             talks = await ask("talks", women=1, seconds=0.1, delay=0.0, pause=0.01)
-            seen = await ask("until", reached=MANY, seconds=20.0)
+            seen = await ask("until", reached=MANY, seconds=60.0)
             said: list[str] = []
 
             async def reported() -> bool:
@@ -88,9 +88,12 @@ async def test_a_call_that_comes_too_early_is_answered_as_telegram_does() -> Non
         send = f"{api}/bot{TOKEN}/sendPhoto"
         async with session.post(send, data={"chat_id": FIRST}) as answer:
             assert answer.status == 200
-        async with session.post(send, data={"chat_id": FIRST}) as answer:
-            assert answer.status == 429
-            assert (await answer.json())["parameters"] == {"retry_after": 1}
+        for _ in range(5):  # between two of them a busy machine may let its second pass
+            async with session.post(send, data={"chat_id": FIRST}) as answer:
+                told = await answer.json()
+            if answer.status == 429:
+                break
+        assert told["parameters"] == {"retry_after": 1}
 
 
 def measured(**wrong: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ async def test_each_woman_taps_again_as_soon_as_her_screen_is_there() -> None:
     async with standing_in() as (api, ask):
         bot = ordered.serving(Told(api, TOKEN, thirty.build(), Path()))
         async with running(bot, ask):
-            seen = await ask("taps", women=3, seconds=0.1, delay=0.0, entry=None)
+            seen = await ask("taps", women=3, seconds=0.5, delay=0.0, entry=None)
     assert seen["edits"] > 3
     assert seen["faults"] == {}
 

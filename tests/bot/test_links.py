@@ -106,7 +106,8 @@ def test_an_address_says_nothing_of_the_place_it_opens(position: Position) -> No
     address = code(made(Clock()).page(position))
     for told in (address.encode(), sealed(address)):
         for part in (position.node, payload.pack(position)):
-            assert part.encode() not in told
+            if len(part) > 7:  # four letters stand in such an address by chance
+                assert part.encode() not in told
 
 
 @given(positions(), positions())

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+from typing import Any
+
 import pytest
 from playwright.async_api import Browser, Page, expect
 
@@ -15,7 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 WORDS = "Приемната в четвъртък е от 11 часа. Входът е откъм пощата."
 MANY = 240
-"""Women who wait: at thirty messages a second there is time to pause."""
+"""Women who wait: while Telegram takes its time there is time to pause."""
 
 
 async def is_legible(page: Page) -> None:
@@ -26,6 +30,19 @@ async def is_legible(page: Page) -> None:
             in_words = page.locator(".problem a")  # a link in a sentence is as high as its line
             assert len(await eyes.too_small(page)) == await in_words.count()
     await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+
+
+def slowed(line: Line) -> asyncio.Event:
+    """Telegram takes its time with each message, until this is set."""
+    quick, send = asyncio.Event(), line.telegram._do_send_photo
+
+    async def slow(*args: Any) -> Any:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(quick.wait(), 5)
+        return send(*args)
+
+    line.telegram._do_send_photo = slow  # type: ignore[assignment,method-assign]
+    return quick
 
 
 async def waiting(line: Line) -> list[Woman]:
@@ -70,12 +87,14 @@ async def test_it_is_composed_approved_by_a_second_login_and_reported(
         await logs_in(ivan, line, "ivan", "/staff")
         await ivan.goto(raya.url.partition("?")[0])
         await is_legible(ivan)
+        quick = slowed(line)
         await ivan.get_by_role("button", name="Прочетох го. Изпрати го").click()
         await ivan.get_by_role("button", name="Пауза").click()
         await expect(ivan.locator("#progress")).to_have_attribute("data-state", "paused")
         await raya.reload()
         await is_legible(raya)
         await expect(raya.locator("#progress")).to_have_attribute("data-state", "paused")
+        quick.set()
         await ivan.get_by_role("button", name="Продължи").click()
         for page in (ivan, raya):  # the other page follows by itself
             await expect(page.locator("#progress-title")).to_have_text("Отчет")

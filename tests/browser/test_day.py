@@ -71,7 +71,7 @@ class Her:
         return [await self.web.page.locator("body").inner_text()]
 
     async def hears(self, words: str) -> None:
-        assert await eventually(lambda: self.has(words), 15), (words, await self.before_her())
+        assert await eventually(lambda: self.has(words), 60), (words, await self.before_her())
 
 
 @dataclass
@@ -135,6 +135,7 @@ async def call(stack: AsyncExitStack, browser: Browser, line: Line, women: Seque
         her.telegram.woman.taps(payload=f"{language}:talk_yes")
         await her.telegram.sees(TEXTS.say(language, "case.text"))
         await her.writes(f"{her.mark} първо")
+    assert await eventually(lambda: not line.telegram.updates)
 
 
 async def claims_all(day: Day) -> None:
@@ -238,7 +239,7 @@ async def test_who_hides_leaves_nothing_and_reads_later_what_was_held(day: Day) 
     assert her.telegram is not None
     owner = await owner_of(day, her)
     her.telegram.woman.types("9")
-    assert await eventually(lambda: not her.telegram.woman.bot_messages, 15)  # type: ignore[union-attr]
+    assert await eventually(lambda: not her.telegram.woman.bot_messages, 60)  # type: ignore[union-attr]
     await expect(day.pages[owner].locator(".case-head .mark.away")).to_be_visible()
     await day.at(owner).replies("чакам те")
     await expect(day.at(owner).said("чакам те").locator(".state.held, .state.due")).to_be_visible()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -17,9 +16,10 @@ from playwright.async_api import Browser, expect
 
 from tests.browser import eyes
 from tests.browser.people import DESK, Colleague, Woman, watched
+from tests.ports import Held
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-STARTS_WITHIN = 40
+STARTS_WITHIN = 120
 TODAY = """
 import time_machine
 time_machine.travel({now}, tick=True).start()
@@ -31,12 +31,10 @@ main()
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """The demo in a process of its own; it must stop cleanly."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    held = Held()
     ours = {name: value for name, value in os.environ.items() if not name.startswith("PHEN_")}
     folder: Path = tmp_path_factory.mktemp("demo")
-    ours |= {"PHEN_PORT": str(port), "PHEN_DATA_DIR": str(folder / "data")}
+    ours |= {"PHEN_PORT": str(held.port), "PHEN_DATA_DIR": str(folder / "data")}
     program = await asyncio.create_subprocess_exec(
         sys.executable, "-c", TODAY.format(now=time.time()), "demo", env=ours,
         cwd=Path(__file__).parents[2],
@@ -47,7 +45,7 @@ async def address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str
         async with asyncio.timeout(STARTS_WITHIN):
             while b"Ctrl+C" not in (line := await program.stdout.readline()):
                 assert line, "the demo ended"
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{held.port}"
     finally:
         program.send_signal(signal.SIGTERM)
         await asyncio.wait_for(program.communicate(), STARTS_WITHIN)

@@ -33,6 +33,7 @@ async def test_she_hears_the_screen_and_its_choices_with_their_numbers(
         her = Woman(page)
         await her.passes_the_gate()
         await page.locator("#listen").click()
+        await page.wait_for_function("window.spoken.length > 0")
         spoken = await page.evaluate("window.spoken")
         assert {(lang, name) for lang, name, _ in spoken} == {("bg", "here")}
         texts = [text for _, _, text in spoken]

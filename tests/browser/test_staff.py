@@ -216,7 +216,8 @@ async def test_the_staff_pages_are_legible(staff: tuple[Page, Watch], line: Line
     assert maria is not None
     await page.goto(line.url + "/staff/prepared")
     await eyes.finds_nothing_wrong(page)
-    await page.get_by_role("button", name="Сложи примерните").click()
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Сложи примерните").click()
     for place in (
         "/staff",
         "/staff/receptions/new",

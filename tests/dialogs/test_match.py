@@ -177,11 +177,11 @@ def test_words_of_another_language_count_only_where_they_are_given(content: Cont
     ids=["words", "one word", "invisible", "growing", "repeated"],
 )
 def test_200_kb_of_rubbish_take_no_time(real: Content, rubbish: str) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     match.is_safe_word(real, rubbish)
     match.is_danger(real, rubbish)
     assert len(match.nearest(real, rubbish)) <= 3
-    assert time.perf_counter() - start < 1
+    assert time.thread_time() - start < 1
 
 
 def test_nothing_that_she_typed_is_kept(content: Content) -> None:

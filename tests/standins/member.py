@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tests.standins.telegram import Chat, Shown, TelegramStandIn
 
 T = TypeVar("T")
-PATIENCE = 15.0
+PATIENCE = 30.0
 
 
 class NoMember(AssertionError):

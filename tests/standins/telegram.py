@@ -18,6 +18,7 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.ports import Held
 from tests.standins.member import Member
 from tests.standins.telegram_hook import Caller
 from tests.standins.woman import Woman
@@ -148,6 +149,7 @@ class TelegramStandIn:
     ) -> None:
         self.now, self.limits, self.token = now, limits, token
         self.per_second, self.chat_burst = 30, 20.0
+        self.clock: Callable[[], float] = time.monotonic  # of the limits
         self.api = ""
         self.calls: list[Call] = []
         self.faults: deque[Fault] = deque()
@@ -168,6 +170,7 @@ class TelegramStandIn:
         self._poll: asyncio.Event | None = None
         self._global = deque[float]()
         self._runner: web.AppRunner | None = None
+        self._held: Held | None = None
 
     async def start(self) -> None:
         app = web.Application(client_max_size=20_000_000)
@@ -175,10 +178,9 @@ class TelegramStandIn:
         app.router.add_get("/file/bot{token}/{path:.+}", self._download)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port())
-        await site.start()
-        port = self._runner.addresses[0][1]
-        self.api = f"http://127.0.0.1:{port}"
+        self._held = self._held or Held()
+        await web.TCPSite(self._runner, "127.0.0.1", self._held.port).start()
+        self.api = f"http://127.0.0.1:{self._held.port}"
 
     async def stop(self) -> None:
         """Close the port; `start` opens the same one again, with everything still there.
@@ -191,9 +193,6 @@ class TelegramStandIn:
         if self._runner:
             await self._runner.cleanup()
             self._runner = None
-
-    def _port(self) -> int:
-        return int(self.api.rsplit(":", 1)[1]) if self.api else 0
 
     def stands_beside(self, other: TelegramStandIn) -> None:
         """Another bot, with a token, chats and updates of its own, under this address."""
@@ -756,7 +755,7 @@ class TelegramStandIn:
         return chat
 
     def _count(self, chat: Chat) -> None:
-        now = time.monotonic()
+        now = self.clock()
         while self._global and now - self._global[0] > 1:
             self._global.popleft()
         chat.budget = min(chat.budget + (now - chat.budget_at), self.chat_burst)

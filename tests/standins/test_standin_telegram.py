@@ -147,7 +147,7 @@ async def test_what_the_platform_refuses(server: TelegramStandIn, bot: Bot) -> N
 
 
 async def test_limits_and_token(server: TelegramStandIn, bot: Bot) -> None:
-    server.limits = True
+    server.limits, server.clock = True, lambda: 100.0
     woman = server.woman()
     for n in range(20):
         await bot.send_message(woman.id, str(n))
@@ -161,6 +161,7 @@ async def test_limits_and_token(server: TelegramStandIn, bot: Bot) -> None:
 
 async def test_strict_limits(server: TelegramStandIn, bot: Bot) -> None:
     server.limits, server.per_second, server.chat_burst = True, 2, 1
+    server.clock = lambda: 100.0
     women = [server.woman() for _ in range(3)]
     await bot.send_message(women[0].id, "а")
     with pytest.raises(TelegramRetryAfter):  # in her chat

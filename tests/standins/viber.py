@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp import web
 
+from tests.ports import Held
 from tests.standins.viber_woman import ViberWoman
 
 TOKEN = "4f1d0a2b3c4d5e6f-stand-in_token_that-must_never-be-logged"
@@ -107,7 +108,7 @@ class ViberStandIn:
         self.event_types: tuple[str, ...] = OPTIONAL
         self.send_name = self.send_photo = False
         self.retry_after: list[float] = [0.01, 0.02, 0.05]  # Viber: 10, 60, 300, 600, then 900 s
-        self.callback_timeout = 2.0
+        self.callback_timeout = 10.0
         self.url_taps_reply = False  # Viber documents that an opened URL also comes as a message
         self.welcomes_subscribers = False  # documented for women who have not subscribed yet
         self.calls: list[tuple[str, Json]] = []
@@ -123,6 +124,7 @@ class ViberStandIn:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopping = asyncio.Event()
         self._runner: web.AppRunner | None = None
+        self._held: Held | None = None
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
@@ -133,9 +135,9 @@ class ViberStandIn:
         self._session = aiohttp.ClientSession()
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        port = int(self.api.rsplit(":", 1)[1]) if self.api else 0
-        await web.TCPSite(self._runner, "127.0.0.1", port).start()
-        self.api = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self._held = self._held or Held()
+        await web.TCPSite(self._runner, "127.0.0.1", self._held.port).start()
+        self.api = f"http://127.0.0.1:{self._held.port}"
 
     async def stop(self) -> None:
         """Close the port and forget what is on its way; `start` opens the same port again."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.standins.viber import Callback, ViberStandIn
 
 Json = dict[str, Any]
+PATIENCE = 30.0  # seconds; a machine may be busy with other tests
 _STORE = "https://dl-media.viber.com/10/media/2/short/any/sig/image/0x0/"
 _SENT: dict[str, Json] = {
     "picture": {
@@ -111,7 +112,7 @@ class ViberWoman:
         """What can be tapped now: the app shows the last keyboard it got, and no other."""
         return labels(self.keyboard)
 
-    async def sees(self, fragment: str, timeout: float = 2.0) -> Shown:
+    async def sees(self, fragment: str, timeout: float = PATIENCE) -> Shown:
         """The newest message of the bot's that says this, once it is there."""
         found: Shown = await self._until(
             lambda: next((s for s in reversed(self.bot_messages) if fragment in s.text), None),
@@ -120,10 +121,10 @@ class ViberWoman:
         )
         return found
 
-    async def sees_buttons(self, *wanted: str, timeout: float = 2.0) -> None:
+    async def sees_buttons(self, *wanted: str, timeout: float = PATIENCE) -> None:
         await self._until(lambda: set(wanted) <= set(self.buttons) or None, timeout, wanted)
 
-    async def sees_messages(self, count: int, timeout: float = 2.0) -> list[Shown]:
+    async def sees_messages(self, count: int, timeout: float = PATIENCE) -> list[Shown]:
         """The bot's messages, once there are this many."""
         await self._until(
             lambda: len(self.bot_messages) >= count or None, timeout, f"{count} messages"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tests.standins.telegram import Chat, Shown, TelegramStandIn
 
+PATIENCE = 30.0  # seconds; a machine may be busy with other tests
 _SENT: dict[str, dict[str, Any]] = {
     "photo": {"photo": [{"file_id": "p", "file_unique_id": "p", "width": 9, "height": 9}]},
     "voice": {"voice": {"file_id": "v", "file_unique_id": "v", "duration": 3}},
@@ -173,7 +174,7 @@ class Woman:
 
     # --- what she sees
 
-    async def sees(self, fragment: str, timeout: float = 2.0) -> Shown:
+    async def sees(self, fragment: str, timeout: float = PATIENCE) -> Shown:
         """The message of the bot's that says this, once it is there."""
         found: Shown = await self._until(
             lambda: next((s for s in reversed(self.bot_messages) if fragment in s.words), None),
@@ -182,10 +183,10 @@ class Woman:
         )
         return found
 
-    async def sees_buttons(self, *labels: str, timeout: float = 2.0) -> None:
+    async def sees_buttons(self, *labels: str, timeout: float = PATIENCE) -> None:
         await self._until(lambda: set(labels) <= set(self.buttons) or None, timeout, labels)
 
-    async def sees_empty_chat(self, timeout: float = 2.0) -> None:
+    async def sees_empty_chat(self, timeout: float = PATIENCE) -> None:
         await self._until(lambda: not self.chat or None, timeout, "an empty chat")
 
     async def _until(self, look: Any, timeout: float, what: object) -> Any:

@@ -17,6 +17,7 @@ from bot.channels.telegram_profile import Profile
 from dialogs.model import Position
 from tests.standins.telegram import TelegramStandIn
 
+PATIENCE = 30.0  # seconds; a machine may be busy with other tests
 PROFILE = (
     Profile("bg", "Дом и здраве", "За дома.", "Съвети за дома и здравето.", (("start", "Начало"),)),
     Profile("tr", "Ev ve sağlık", "Ev için.", "Ev ve sağlık bilgileri.", (("start", "Başla"),)),
@@ -93,7 +94,7 @@ class RecordingIntake:
         self.gone.append(address)
         return done()
 
-    async def receives(self, count: int = 1, timeout: float = 3.0) -> list[Incoming]:
+    async def receives(self, count: int = 1, timeout: float = PATIENCE) -> list[Incoming]:
         """All that came, once there are `count` of them."""
         await eventually(lambda: len(self.got) >= count, timeout)
         return self.got
@@ -166,7 +167,7 @@ def said(text: str, **other: Any) -> Outgoing:
     return Outgoing(text, "bg", marks=MARKS, window=False, in_case=True, **other)
 
 
-async def eventually(holds: Callable[[], Any], timeout: float = 3.0) -> None:
+async def eventually(holds: Callable[[], Any], timeout: float = PATIENCE) -> None:
     """Return as soon as it holds."""
     async with asyncio.timeout(timeout):
         while not holds():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -148,12 +147,11 @@ async def test_a_broadcast_at_full_speed_is_never_refused_and_holds_up_nobody(st
     women = [strict.server.woman() for _ in range(100)]
     broadcasting = [asyncio.create_task(notified(strict, woman.id)) for woman in women]
     await asyncio.sleep(0.5)
-    she, began = strict.server.woman(), time.monotonic()
+    she = strict.server.woman()
     await strict.channel.show(str(she.id), Outgoing("112", "bg", cover=True), None)
-    assert time.monotonic() - began < 0.5  # behind them all it would have been more than a second
+    assert not all(each.done() for each in broadcasting)  # behind them all it would be the last
     became = await asyncio.gather(*broadcasting)
     assert [each for each in became if isinstance(each, SendError)] == []
-    assert time.monotonic() - began < 2.5
     assert strict.channel.limits.per_second == pytest.approx(48.7)
 
 
@@ -301,7 +299,7 @@ async def test_a_broadcast_that_is_too_much_by_its_status_holds_back_the_next_on
 async def test_case_messages_go_before_broadcasts(
     viber: ViberLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(viber_api, "RATES", Rates(10, 1, 100, 100))
+    monkeypatch.setattr(viber_api, "RATES", Rates(4, 1, 100, 100))
     women = subscribed(viber, 2)
     waiting = [asyncio.create_task(broadcast(viber, *women)) for _ in range(3)]
     waiting.append(asyncio.create_task(viber.shows(women[0], said("Тук съм."))))  # type: ignore[arg-type]

@@ -21,6 +21,7 @@ from dialogs.model import MediaKind, Position, Sent, Started, Tapped, Typed
 from tests import sounds
 from tests.bot.channels.telegram_line import (
     MARKS,
+    PATIENCE,
     Line,
     RecordingIntake,
     eventually,
@@ -96,7 +97,7 @@ async def test_token_withdrawn_while_running_stops_the_channel(line: Line) -> No
     line.server.woman().starts()  # ends the long poll; the next one is refused
     assert line.task is not None
     with pytest.raises(Unauthorised):
-        await asyncio.wait_for(line.task, 3)
+        await asyncio.wait_for(line.task, PATIENCE)
     assert [i.event for i in line.intake.got] == [Started()]
     assert line.channel.events["unauthorised"] == 1
     line.server.calls.clear()
@@ -335,7 +336,7 @@ async def test_a_tap_during_an_outage_is_not_fresh(line: Line) -> None:
     woman.taps("Кога?")
     line.clock.ahead += timedelta(minutes=20)
     await line.server.start()
-    assert (await line.intake.receives(1, 6))[0].event == Tapped(Position("bg", "when"), False)
+    assert (await line.intake.receives(1))[0].event == Tapped(Position("bg", "when"), False)
 
 
 async def test_a_full_batch_carries_the_doubt_over(line: Line) -> None:
@@ -423,15 +424,15 @@ def _deep(levels: int) -> Any:
     ],
     ids=lambda poison: next(iter(poison), "empty"),
 )  # fmt: skip
-async def test_an_update_that_does_not_parse_is_set_aside_and_the_next_is_answered_within_1_s(
+async def test_an_update_that_does_not_parse_is_set_aside_and_the_next_is_answered_at_once(
     line: Line, poison: dict[str, Any]
 ) -> None:
     await line.opens()
     line.server.push_raw({"update_id": 70_000_001} | poison)
     line.server.skip_ids(70_000_002)
     line.server.woman().types("помощ")
-    async with asyncio.timeout(1):
-        await eventually(lambda: line.intake.got and line.intake.got[-1].event == Typed("помощ"))
+    await eventually(lambda: line.intake.got and line.intake.got[-1].event == Typed("помощ"))
+    assert line.channel.events["poll_failed"] == 0  # nor did it wait before it asked again
     await eventually(lambda: line.server.updates == [])  # confirmed, it never comes again
     line.server.calls.clear()
 
@@ -441,8 +442,7 @@ async def test_update_without_id_is_dropped_and_counted(line: Line, nothing: obj
     await line.opens()
     line.server.push_raw(nothing)
     line.server.woman().types("помощ")
-    async with asyncio.timeout(1):
-        await line.intake.receives()
+    await line.intake.receives()
     assert line.channel.events["update_dropped"] >= 1
     line.server.calls.clear()
 
@@ -491,7 +491,7 @@ async def test_what_could_not_be_stored_is_asked_for_again(line: Line) -> None:
     woman = line.server.woman()
     first = woman.types("в случая")
     second = woman.types("след него")
-    await eventually(lambda: tries.count(str(first)) == 3 and not line.server.updates, 5)
+    await eventually(lambda: tries.count(str(first)) == 3 and not line.server.updates)
     assert tries.count(str(second)) == 1
     offsets = [c.params.get("offset") for c in line.server.called("getUpdates")]
     assert offsets.count(first) >= 2
@@ -513,8 +513,7 @@ async def test_a_slow_commit_does_not_hold_up_112(line: Line) -> None:
     first = woman.types("бавно")
     await line.intake.receives(1)
     other.taps("112")
-    async with asyncio.timeout(1.5):
-        got = await line.intake.receives(2)
+    got = await line.intake.receives(2)
     assert got[1].event == Tapped(Position("bg", "danger"), fresh=True)
     assert line.server.updates[0]["update_id"] == first  # not acknowledged
     slow[0].set_result(None)
@@ -566,7 +565,7 @@ async def test_html_where_json_belongs_and_other_failures_back_off_and_go_on(
     line.server.fail(fault, fault)
     line.task = asyncio.create_task(line.channel.run(line.intake))
     line.server.woman().types("помощ")
-    assert [i.event for i in await line.intake.receives(1, 6)] == [Typed("помощ")]
+    assert [i.event for i in await line.intake.receives(1)] == [Typed("помощ")]
     assert line.channel.events["poll_failed"] >= 2
 
 
@@ -579,8 +578,8 @@ async def test_a_second_poller_stands_by_and_nothing_is_lost(line: Line) -> None
     for n in range(20):
         line.server.woman().types(f"жена {n}")
         await asyncio.sleep(0.02)
-    await eventually(lambda: len({str(i.event) for i in line.intake.got + theirs.got}) == 20, 10)
-    assert line.channel.events["poll_failed"] + other.events["poll_failed"] > 0
+    await eventually(lambda: len({str(i.event) for i in line.intake.got + theirs.got}) == 20, 60)
+    await eventually(lambda: line.channel.events["poll_failed"] + other.events["poll_failed"] > 0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await other.close()
@@ -622,7 +621,7 @@ async def test_no_dns_for_20_minutes_drains_in_order(
     assert "localhost" in asked
     assert line.intake.got == []
     monkeypatch.undo()
-    got = await line.intake.receives(5, 8)
+    got = await line.intake.receives(5)
     assert [i.event for i in got] == [Typed(str(n), fresh=False) for n in range(5)]
     assert line.channel.reached
 

@@ -16,7 +16,7 @@ from bot.channels.base import Call, Incoming, Unauthorised
 from bot.channels.telegram_hook import MAX_UPDATE
 from dialogs.model import MediaKind, Position, Sent, Started, Tapped, Typed
 from tests.bot.channels.hook_line import KNOWN, HookLine, hook_line
-from tests.bot.channels.telegram_line import eventually, screen
+from tests.bot.channels.telegram_line import PATIENCE, eventually, screen
 from tests.standins import telegram_hook as telegram_hook_standin
 from tests.standins.referee import objections
 from tests.standins.telegram import ApiError, Fault
@@ -117,7 +117,7 @@ async def test_a_token_withdrawn_while_running_stops_the_channel(
     line.server.token = "4839201:AAnother"
     assert line.task is not None
     with pytest.raises(Unauthorised):
-        await asyncio.wait_for(line.task, 3)
+        await asyncio.wait_for(line.task, PATIENCE)
     line.server.calls.clear()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -342,13 +341,13 @@ async def test_after_closing_nothing_is_sent(line: Line) -> None:
 async def test_an_answer_that_drips_times_out_and_others_flow(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.channels.telegram_api.READ_SECONDS", 1.0)
-    monkeypatch.setattr("bot.channels.telegram_api.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("bot.channels.telegram_api.READ_SECONDS", 2.0)
+    monkeypatch.setattr("bot.channels.telegram_api.CONNECT_SECONDS", 2.0)
     line.server.fail(Fault("drip"))
     slow = asyncio.create_task(shows(line, line.server.woman(), said("а")))
     await eventually(lambda: line.server.called("sendMessage"))
-    async with asyncio.timeout(0.5):
-        await shows(line, line.server.woman(), said("б"))
+    await shows(line, line.server.woman(), said("б"))
+    assert not slow.done()
     with pytest.raises(Unknown):
         await slow
 
@@ -367,23 +366,23 @@ async def test_who_blocked_the_line_is_gone(line: Line) -> None:
 
 async def test_429_with_retry_after_stops_that_chat_until_then_and_no_other(line: Line) -> None:
     woman, other = line.server.woman(), line.server.woman()
-    flood = ApiError(429, "Too Many Requests: retry after 1", retry_after=1)
+    flood = ApiError(429, "Too Many Requests: retry after 2", retry_after=2)
     line.server.fail(Fault("refuse", error=flood))
     with pytest.raises(Throttled) as raised:
         await shows(line, woman, said("а"))
-    assert raised.value.seconds == 1
+    assert raised.value.seconds == 2
     assert not raised.value.everywhere
     with pytest.raises(Throttled):
         await shows(line, woman, said("а"))
     assert len(line.server.called("sendMessage")) == 1  # the second one never left
     await shows(line, other, said("б"))
-    await asyncio.sleep(1.05)
+    await asyncio.sleep(2.05)
     await shows(line, woman, said("а"))
 
 
 async def test_sixty_women_at_once_stay_under_the_platforms_limits(line: Line) -> None:
     line.server.limits = True
-    line.server.per_second += 3  # for what a busy machine shakes together; `test_pace` is strict
+    line.server.per_second += 15  # for what a busy machine shakes together; `test_pace` is strict
     women = [line.server.woman() for _ in range(60)]
     await shows(line, women[0], screen("а"))
     await asyncio.gather(*(shows(line, woman, screen("а")) for woman in women))
@@ -396,9 +395,8 @@ async def test_hide_overtakes_a_hundred_menus(line: Line) -> None:
     handle = await shows(line, woman, screen("а"))
     menus = [asyncio.create_task(shows(line, line.server.woman(), screen("а"))) for _ in range(100)]
     await asyncio.sleep(0.2)
-    started = time.monotonic()
     await line.channel.remove(str(woman.id), [handle])
-    assert time.monotonic() - started < 0.5
+    assert len(line.server.called("sendPhoto")) < 100  # behind them all it would be the last
     assert woman.chat == []
     for menu in menus:
         menu.cancel()
@@ -436,6 +434,7 @@ def every_log() -> Iterator[list[str]]:
 
 async def test_debug_log_has_no_text_no_id_no_token(line: Line) -> None:
     asyncio.get_running_loop().set_debug(True)
+    line.server._next_message = 1_618_033_988  # no port and no address in memory has such digits
     with every_log() as logged:
         line.channel = new_channel(line.server, line.pictures, line.media, line.clock)
         line.intake.keep = lambda _, kept: kept.set_exception(OSError("редове: той ме удари"))
@@ -456,7 +455,7 @@ async def test_debug_log_has_no_text_no_id_no_token(line: Line) -> None:
         line.server.faults.clear()
         woman.types("той ме удари")
         line.server.push_raw({"update_id": 70_777_777, "message": {"text": "отрова", "chat": 5}})
-        await line.intake.receives(1, 6)
+        await line.intake.receives(1)
         await line.channel.remove(str(woman.id), [handle])
         await line.closes()
         line.server.calls.clear()
@@ -491,7 +490,7 @@ async def test_ten_women_tap_at_once_and_nothing_crosses(line: Line) -> None:
     for _ in range(3):
         for woman in women:
             woman.taps("Кога?")
-    got = await line.intake.receives(30, 6)
+    got = await line.intake.receives(30)
     for woman, handle in zip(women, handles, strict=True):
         hers = [i for i in got if i.address == str(woman.id)]
         assert [(i.window, i.event) for i in hers] == [(handle, Tapped(Position("bg", "when")))] * 3

@@ -44,7 +44,7 @@ from bot.privacy.redact import EventLog
 from dialogs import payload
 from dialogs.model import Position
 from tests import sounds
-from tests.bot.channels.telegram_line import MARKS, eventually, said, screen
+from tests.bot.channels.telegram_line import MARKS, PATIENCE, eventually, said, screen
 from tests.bot.channels.viber_line import NAMES, ViberLine, cover, door, on_phone, stamped, taken
 from tests.bot.web.fakes import NOW
 from tests.standins.viber import SESSION, STATUSES, TOKEN, UNANSWERED, Fault
@@ -91,7 +91,7 @@ async def test_what_stops_the_bot_stops_the_channel(viber: ViberLine, status: in
     with pytest.raises(Unauthorised):
         await viber.shows(reader(viber), screen("а"))
     with pytest.raises(Unauthorised) as raised:
-        await asyncio.wait_for(viber.task, 2)
+        await asyncio.wait_for(viber.task, PATIENCE)
     assert raised.value.__context__ is None
     assert (await viber.takes(viber.says(viber.server.woman(), "а")))[0] == 503
 
@@ -102,8 +102,7 @@ async def test_what_is_about_one_message_stops_nothing(viber: ViberLine, status:
     viber.server.fail(Fault("refuse", code=status))
     with pytest.raises(SendError):
         await viber.shows(woman, screen("а"))
-    async with asyncio.timeout(1):
-        await viber.shows(other, screen("б"))
+    await viber.shows(other, screen("б"))
     await other.sees("б")
     assert not viber.task.done()
 
@@ -152,15 +151,15 @@ def test_a_429_tells_how_long_to_wait(told: str | None, seconds: float) -> None:
 
 async def test_after_a_429_nothing_goes_to_that_chat_until_then(viber: ViberLine) -> None:
     woman, other = reader(viber), reader(viber)
-    viber.server.fail(Fault("html", status=429, retry_after=1))
+    viber.server.fail(Fault("html", status=429, retry_after=2))
     with pytest.raises(Throttled) as raised:
         await viber.shows(woman, screen("а"))
-    assert raised.value.seconds == 1
+    assert raised.value.seconds == 2
     with pytest.raises(Throttled):
         await viber.shows(woman, screen("а"))
     assert len(viber.sent()) == 1  # the second one never left
     await viber.shows(other, screen("б"))
-    await asyncio.sleep(1.05)
+    await asyncio.sleep(2.05)
     await viber.shows(woman, screen("в"))
 
 
@@ -184,11 +183,9 @@ async def test_a_hundred_unanswered_messages_stop_that_chat_and_no_other(
         with pytest.raises(Throttled) as raised:
             await viber.shows(woman, screen("а"))
         assert (raised.value.seconds, raised.value.everywhere) == (60, False)
-    async with asyncio.timeout(1):
-        await viber.shows(reader(viber), screen("б"))
+    await viber.shows(reader(viber), screen("б"))
     await woman.types("112")  # and over it is as soon as she does anything
-    async with asyncio.timeout(1):
-        await viber.shows(woman, door("danger"))
+    await viber.shows(woman, door("danger"))
     await woman.sees("112")
     viber.server.refusals.clear()
 
@@ -197,13 +194,13 @@ async def test_a_hundred_unanswered_messages_stop_that_chat_and_no_other(
 async def test_an_answer_that_never_comes_is_unknown_and_others_flow(
     viber: ViberLine, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(viber_api, "READ_SECONDS", 0.8)
-    monkeypatch.setattr(viber_api, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(viber_api, "READ_SECONDS", 2.0)
+    monkeypatch.setattr(viber_api, "CONNECT_SECONDS", 2.0)
     viber.server.fail(Fault(kind))
     slow = asyncio.create_task(viber.shows(reader(viber), screen("а")))
     await eventually(viber.sent)
-    async with asyncio.timeout(0.6):
-        await viber.shows(reader(viber), screen("б"))
+    await viber.shows(reader(viber), screen("б"))
+    assert kind.startswith("drop") or not slow.done()
     with pytest.raises(Unknown) as raised:
         await slow
     assert raised.value.__context__ is None
@@ -300,7 +297,7 @@ async def test_the_account_is_told_without_who_administers_it(viber: ViberLine) 
 async def test_a_wrong_token_stops_the_channel_at_its_start(viber: ViberLine) -> None:
     channel = viber.make("wrong-token")
     with pytest.raises(Unauthorised) as raised:
-        await asyncio.wait_for(channel.run(viber.intake), 2)
+        await asyncio.wait_for(channel.run(viber.intake), PATIENCE)
     assert "wrong" not in repr(raised.value)
     assert raised.value.__context__ is None
     await channel.close()
@@ -672,7 +669,7 @@ async def test_cyrillic_goes_out_as_it_is(viber: ViberLine) -> None:
 async def test_hide_and_112_go_before_her_case_and_that_before_the_rest(
     viber: ViberLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(viber_api, "RATES", Rates(10, 1, 100, 100))
+    monkeypatch.setattr(viber_api, "RATES", Rates(4, 1, 100, 100))
     waiting = [
         asyncio.create_task(viber.shows(reader(viber), message))
         for message in (*(screen(f"{n}") for n in range(3)), said("Тук съм."),
@@ -687,10 +684,10 @@ async def test_hide_and_112_go_before_her_case_and_that_before_the_rest(
 async def test_hide_does_not_wait_for_the_pace_of_her_chat(
     viber: ViberLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(viber_api, "RATES", Rates(1000, 1000, 0.1, 1))
+    monkeypatch.setattr(viber_api, "RATES", Rates(1000, 1000, 0.001, 1))
     woman = reader(viber)
     await viber.shows(woman, screen("а"))
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE):
         await viber.shows(woman, cover())
 
 
@@ -702,8 +699,6 @@ async def test_nothing_of_her_and_no_token_is_in_any_log_or_error(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(viber_api, "RATES", Rates(1e6, 1e6, 1e6, 1e6))
-    monkeypatch.setattr(viber_api, "READ_SECONDS", 0.2)
-    monkeypatch.setattr(viber_api, "CONNECT_SECONDS", 0.2)
     viber.server.send_name = viber.server.send_photo = True
     viber.server.url_taps_reply = True
     woman, errors = reader(viber), []
@@ -724,6 +719,8 @@ async def test_nothing_of_her_and_no_token_is_in_any_log_or_error(
     for status in MEANS:
         viber.server.fail(Fault("refuse", code=status))
         await tries(said("Тайна дума"))
+    monkeypatch.setattr(viber_api, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(viber_api, "CONNECT_SECONDS", 0.2)
     for fault in ("html", "drop_before", "drop_after", "hang", "drip"):
         viber.server.fail(Fault(fault))
         await tries(screen("Тайна защита", audio=None))

@@ -104,14 +104,15 @@ async def test_a_process_that_is_alone_is_not_kept_from_its_work_by_a_lost_sessi
 
 
 async def test_who_had_a_role_has_it_again_after_a_loss_that_all_had_in_common(
-    begin: Begin,
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(together, "BEAT_SECONDS", 1.0)  # so long the others leave it alone
     first = begin()
     assert await eventually(lambda: first.working)
     second = begin()
     assert await eventually(lambda: second.among.somebody_holds(ROLE))
     await cut_off(second)
-    await asyncio.sleep(8 * together.BEAT_SECONDS)
+    await asyncio.sleep(3 * together.BEAT_SECONDS)
     assert (first.working, first.begun, second.begun) == (True, 1, 0)
 
 
@@ -150,7 +151,7 @@ async def test_of_two_words_the_one_that_was_said_again_is_the_last(begin: Begin
     first = begin()
     for word in ("hidden", "here", "hidden"):
         first.among.tell("topic", word)
-    assert await eventually(lambda: bool(listener.heard))
+    assert await eventually(lambda: len(listener.heard) > 1)
     assert listener.heard == ["here", "hidden"]
 
 
@@ -199,7 +200,7 @@ async def test_who_is_stopped_while_it_gives_up_a_role_stops(begin: Begin) -> No
     process.among.contested("viber")
     await ending.wait()
     holding.cancel()
-    done, _ = await asyncio.wait({holding}, timeout=2)
+    done, _ = await asyncio.wait({holding}, timeout=30)
     assert done
 
 
@@ -213,7 +214,7 @@ async def test_after_an_outage_nobody_counts_as_gone_before_he_could_be_heard(
 
     assert await eventually(both)
     await stop_beating(second)
-    monkeypatch.setattr(together, "SILENT", timedelta(seconds=1))
+    monkeypatch.setattr(together, "SILENT", timedelta(seconds=3))
     assert await eventually(lambda: only(first.among))
     since = first.among._since
     assert first.among.steady
