@@ -21,8 +21,11 @@ import pyotp
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from bot.desk.browsers import Browsers
+from bot.privacy.redact import EventLog
 from bot.privacy.vault import Tampered, Vault
-from bot.storage.records import Credentials, Role, StaffMember, StaffState
+from bot.storage.records import Role, StaffMember, StaffState
+from bot.storage.sessions import FLOODED, SHUT, Credentials
 from bot.storage.store import Store
 from dialogs.model import SOURCE_LANGUAGE
 
@@ -30,8 +33,15 @@ ISSUER = "Phen"
 MIN_PASSWORD, MAX_PASSWORD = 12, 200
 INVITE_LIFE = timedelta(days=3)
 SESSION_LIFE = timedelta(hours=12)
-SESSION_IDLE = timedelta(hours=2)
+SESSION_IDLE, SEEN_STEP = timedelta(hours=2), timedelta(minutes=2)
+"""After how long without work a session ends, in all processes; how often work is written down."""
 MAX_FAILURES, FAILURE_WINDOW = 5, timedelta(minutes=15)
+MAX_STRANGERS = 300
+"""Failures of all names in that time: then only browsers that are known are let try. What a flood
+of invented names takes is bounded by it: a row and a hash of argon2 for each failure."""
+MOST_WAITING = 16
+"""Strangers who may wait for their password to be looked at."""
+log = EventLog("accounts")
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9.-]{1,31}")
 ONE_LANE = 1
 """Of argon2: with more it starts threads of its own for each hash, and has been seen to wait for
@@ -48,7 +58,7 @@ class AccountError(Exception):
 
 
 class Throttled(AccountError):
-    """Too many failed attempts for this name; it opens again after a quarter of an hour."""
+    """Too many failed attempts; it opens again after a quarter of an hour."""
 
 
 class LoginRefused(AccountError):
@@ -100,9 +110,11 @@ class Accounts:
         self._now = now
         self._hasher = hasher or PasswordHasher(parallelism=ONE_LANE)
         self._nobody = ""  # what an unknown login is checked against, so that it takes as long
-        self._active_at: dict[bytes, datetime] = {}
-        self._names: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._workers = asyncio.Semaphore(2)  # argon2 takes 64 MB and a core each
+        self._browsers = Browsers(vault, now)
+        self._names: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        self._waiting = 0
+        # argon2 takes 64 MB and a core each; strangers keep nobody whom we know waiting
+        self._strangers, self._known = asyncio.Semaphore(1), asyncio.Semaphore(1)
 
     # --- invitations ---------------------------------------------------------------------
 
@@ -200,26 +212,38 @@ class Accounts:
             await self._store.audit(member.id, "account.removed", None)
             return True
         await self._store.set_staff_state(member.id, StaffState.FROZEN)
-        await self._store.end_sessions_of(member.id)
         await self._store.audit(member.id, "account.frozen", None)
         return True
 
     # --- sessions ------------------------------------------------------------------------
 
-    async def login(self, login: str, password: str, code: str) -> str:
-        """Password and code together; an unknown name costs the same work as a known one."""
-        login = tidy_login(login)
-        lock = self._names.setdefault(login, asyncio.Lock())  # attempts at once count one by one
-        async with lock:
-            return await self._login(login, password, code)
+    async def login(self, login: str, password: str, code: str, browser: str = "") -> str:
+        """Password and code together; an unknown name costs the same work as a known one.
 
-    async def _login(self, login: str, password: str, code: str) -> str:
-        name_key = self._vault.mac("login", login)
-        since = self._now() - FAILURE_WINDOW
-        if await self._store.failed_logins(name_key, since) >= MAX_FAILURES:
-            raise Throttled
+        `browser` is what its cookie for this name says, see `browser_cookie`.
+        """
+        login = tidy_login(login)
         found = await self._store.credentials(login)
-        right = await self._verify(found.password_hash if found else None, password)
+        known = self._browsers.number(found, browser)
+        if not known and self._waiting >= MOST_WAITING:
+            raise Throttled
+        self._waiting += not known
+        lock = self._names.setdefault((login, known), asyncio.Lock())
+        try:
+            async with lock:  # attempts at once count one by one
+                return await self._login(login, password, code, found, known)
+        finally:
+            self._waiting -= not known
+
+    async def _login(
+        self, login: str, password: str, code: str, found: Credentials | None, known: str
+    ) -> str:
+        since = self._now() - FAILURE_WINDOW
+        here, in_all = await self._store.failed_logins(login, known, since)
+        if here >= MAX_FAILURES or (in_all >= MAX_STRANGERS and not known):
+            raise Throttled
+        async with self._known if known else self._strangers:
+            right = await self._verify(found.password_hash if found else None, password)
         secret = found.totp_secret if found else pyotp.random_base32()
         step = _matching_step(secret, code, self._now())
         if found is not None and right and step is not None:
@@ -227,46 +251,52 @@ class Accounts:
             if fresh:
                 await self._store.audit(found.staff.id, "login", None)
                 return await self.start_session(found.staff)
-        await self._store.add_failed_login(name_key)
-        await self._note_refusal(login)
+        noted = await self._store.login_failed(login, known, since, MAX_FAILURES, MAX_STRANGERS)
+        if SHUT in noted:
+            log.alarm("login_shut")
+        if FLOODED in noted:
+            log.alarm("logins_flooded")
         raise LoginRefused
 
-    async def _note_refusal(self, login: str) -> None:
-        """Somebody who was shut out tried to come in: the audit keeps that."""
-        member = await self._store.staff_by_login(login)
-        if member is not None and member.state is StaffState.FROZEN:
-            await self._store.audit(member.id, "refused.frozen", None)
+    def browser_cookie(self, login: str) -> str:
+        """The name of the cookie by which a browser shows that it knows this login."""
+        return self._browsers.cookie(tidy_login(login))
+
+    async def known_browser(self, member: StaffMember) -> str:
+        """The value of that cookie, for a browser by which she has just come in."""
+        hers = await self._store.credentials(member.login)
+        return self._browsers.value(hers) if hers else ""
 
     async def session(self, token: str, active: bool = True) -> StaffMember | None:
         """Whose session this is; None when it has run out, or the account is not active.
 
         `active` is false for what a page asks for by itself: that keeps no session alive.
         """
-        digest = _digest(token)
-        member = await self._store.session(digest)
-        if member is None:
+        digest, now = _digest(token), self._now()
+        found = await self._store.session(digest)
+        if found is None:
             return None
-        if member.state is not StaffState.ACTIVE:
-            await self._store.audit(member.id, "refused.frozen", None)
-        if self._idle(digest):
-            await self._end(digest)
+        if found.seen_at is None or found.staff.state is not StaffState.ACTIVE:
+            await self._note_refusal(found.staff)
             return None
-        if active:
-            self._active_at[digest] = self._now()
-        return member
+        if now - found.seen_at > SESSION_IDLE:
+            await self._store.end_session(digest)
+            return None
+        if active and now - found.seen_at >= SEEN_STEP:
+            await self._store.session_seen(digest)
+        return found.staff
 
-    def _idle(self, digest: bytes) -> bool:
-        """Whether nobody acted in it for two hours; counted anew after a restart."""
-        last = self._active_at.setdefault(digest, self._now())
-        return self._now() - last > SESSION_IDLE
+    async def _note_refusal(self, member: StaffMember) -> None:
+        """Somebody who was shut out goes on with an open page: the audit keeps that."""
+        since = self._now() - FAILURE_WINDOW
+        if member.state is StaffState.FROZEN:
+            await self._store.audit_once(member.id, "refused.frozen", since)
+        elif member.state is StaffState.REMOVED:
+            await self._store.audit_once(member.id, "refused.removed", since)
 
     async def logout(self, token: str) -> None:
         """End this session; twice is no error."""
-        await self._end(_digest(token))
-
-    async def _end(self, digest: bytes) -> None:
-        self._active_at.pop(digest, None)
-        await self._store.end_session(digest)
+        await self._store.end_session(_digest(token))
 
     def form_token(self, token: str) -> str:
         """What every form of this session carries, so that no other site can send one."""
@@ -275,29 +305,24 @@ class Accounts:
     async def start_session(self, member: StaffMember) -> str:
         """A new session's token, for somebody who has been let in."""
         token, now = secrets.token_urlsafe(32), self._now()
-        old = [key for key, at in self._active_at.items() if now - at > SESSION_LIFE]
-        for key in old:
-            del self._active_at[key]
-        self._active_at[_digest(token)] = now
         await self._store.add_session(_digest(token), member.id, now + SESSION_LIFE)
         return token
 
     # --- passwords -----------------------------------------------------------------------
 
     async def _hash(self, password: str) -> str:
-        async with self._workers:
+        async with self._known:  # who holds an invitation is no stranger
             return await asyncio.to_thread(self._hasher.hash, password)
 
     async def _verify(self, stored: str | None, password: str) -> bool:
         password = password[:MAX_PASSWORD]
-        async with self._workers:
-            if not self._nobody:
-                random = secrets.token_urlsafe(16)
-                self._nobody = await asyncio.to_thread(self._hasher.hash, random)
-            try:
-                await asyncio.to_thread(self._hasher.verify, stored or self._nobody, password)
-            except (VerificationError, InvalidHashError):
-                return False
+        if not self._nobody:
+            random = secrets.token_urlsafe(16)
+            self._nobody = await asyncio.to_thread(self._hasher.hash, random)
+        try:
+            await asyncio.to_thread(self._hasher.verify, stored or self._nobody, password)
+        except (VerificationError, InvalidHashError):
+            return False
         return stored is not None
 
 

@@ -20,7 +20,7 @@ IN_HER_CHAT = timedelta(hours=23)
 HANDLES = timedelta(hours=48)
 """Telegram deletes nothing older: until then a removal that failed can be tried again."""
 AUDIT = timedelta(days=90)
-FAILED_LOGINS = timedelta(days=1)
+FAILED_LOGINS = timedelta(hours=1)
 SET_ASIDE = timedelta(days=7)
 """What was set aside goes by the clock of the logs."""
 SUBSCRIPTION = timedelta(days=60)

@@ -25,7 +25,7 @@ from bot.storage.tables import UtcTime, audit, cases, metadata, staff
 KEPT: dict[str, tuple[str, ...]] = {
     "staff": (
         "id", "login", "alias", "roles", "languages", "state", "password_hash", "totp_secret",
-        "last_totp_step", "created_at", "bell_address",
+        "last_totp_step", "created_at", "bell_address", "known_since",
     ),
     "duty_weekly": ("id", "staff_id", "weekday", "starts", "ends"),
     "duty_days": ("id", "staff_id", "day", "starts", "ends"),
@@ -51,6 +51,7 @@ LEFT_OUT = frozenset(
         "broadcasts",
         # of the moment, or made again by itself
         "workers", "set_aside", "sessions", "failed_logins", "media_ids", "group_notes",
+        "former_logins",
         "staff.bell_index",
         # a link or a code that was used since must not open a second time
         "staff.invite_hash", "staff.invite_expires_at", "staff.bell_code_hash",
@@ -65,13 +66,15 @@ RESTORED = "restored"
 KEPT_ACTIONS = frozenset(
     {
         "account.accepted", "account.changed", "account.froze", "account.frozen",
-        "account.invite_sent", "account.invited", "account.removed", "account.thawed",
+        "account.invite_sent", "account.invited", "account.put_out", "account.removed",
+        "account.thawed",
         "bell.linked", "bell.unlinked", "duty.saved", "line.resumed", "line.stopped", "login",
+        "login.flooded", "login.shut",
         "broadcast.approved", "broadcast.cancelled", "broadcast.paused", "broadcast.proposed",
         "broadcast.resumed", "broadcast.saved", "prepared.deleted", "prepared.saved",
         "reception.called", "reception.cancelled", "reception.imported",
         "reception.restored", "reception.saved", "refused.frozen", "refused.oneself",
-        "refused.own_broadcast", "refused.role", RESTORED,
+        "refused.own_broadcast", "refused.removed", "refused.role", RESTORED,
     }
 )  # fmt: skip
 """What the audit says of the centre's people. What it says of a case is a woman's hour."""

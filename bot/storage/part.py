@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Row, case, func, null, or_, select
+from sqlalchemy import Row, case, exists, func, null, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.privacy.redact import EventLog
@@ -22,6 +22,9 @@ from bot.storage.records import (
     MediumKind,
     MessageState,
     Nudge,
+    Role,
+    StaffMember,
+    StaffState,
 )
 from bot.storage.tables import blocks, cases, messages
 from bot.storage.together import Alone
@@ -35,6 +38,14 @@ UNDECIDED = (MessageState.UNKNOWN, MessageState.FAILED)
 UNMENDED = (MessageState.UNCORRECTED, MessageState.NOT_TAKEN)
 """It was to be changed or removed in her chat, and stands there as before."""
 
+_answers = messages.alias("answers")
+ANSWERED_LATER = exists().where(
+    _answers.c.case_id == messages.c.case_id,
+    _answers.c.author == Author.CONSULTANT,
+    _answers.c.number > messages.c.number,
+)
+"""Whether a consultant wrote after that message."""
+
 CASES = select(
     cases,
     select(func.count())
@@ -45,6 +56,14 @@ CASES = select(
     )
     .scalar_subquery()
     .label("unread"),
+    select(func.count())
+    .where(
+        messages.c.case_id == cases.c.id,
+        messages.c.author == Author.WOMAN,
+        ~ANSWERED_LATER,
+    )
+    .scalar_subquery()
+    .label("unanswered"),
     select(func.count())
     .where(messages.c.case_id == cases.c.id, messages.c.state == MessageState.DUE)
     .scalar_subquery()
@@ -71,6 +90,20 @@ def since(now: datetime) -> Any:
     return case(
         (cases.c.state == CaseState.CLOSED, null()),
         else_=func.coalesce(cases.c.absent_since, now),
+    )
+
+
+def member_of(row: Row[Any]) -> StaffMember:
+    """Somebody of the centre, from a row with the columns of `staff`."""
+    return StaffMember(
+        row.id,
+        row.login,
+        row.alias,
+        frozenset(Role(role) for role in row.roles.split(",") if role),
+        StaffState(row.state),
+        row.created_at,
+        frozenset(row.languages.split(",")),
+        row.bell_address is not None,
     )
 
 
@@ -148,6 +181,7 @@ class Part:
             present=row.present,
             told=row.told,
             unread=row.unread,
+            unanswered=row.unanswered,
             held=row.held,
             undecided=row.undecided,
             unmended=row.unmended,

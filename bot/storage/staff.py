@@ -1,4 +1,4 @@
-"""The people of the centre: accounts, logins, sessions, and who did what."""
+"""The people of the centre: their accounts, and who did what."""
 
 from __future__ import annotations
 
@@ -6,37 +6,35 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.privacy.retention import whole_hour
 from bot.privacy.vault import Tampered
 from bot.storage import group
 from bot.storage.handing import look_again, waits_again
-from bot.storage.part import OPEN, Part, log, new_id
+from bot.storage.part import OPEN, Part, log, member_of, new_id
 from bot.storage.records import (
     AuditEntry,
     BellAddress,
-    Credentials,
     LoginTaken,
     Role,
     StaffMember,
     StaffState,
 )
+from bot.storage.sessions import Credentials, end_for, remember_login
 from bot.storage.tables import (
     audit,
     cases,
     duty_days,
     duty_shifts,
     duty_weekly,
-    failed_logins,
-    sessions,
     staff,
 )
 
 
 class Staff(Part):
-    """Accounts, sessions and the audit."""
+    """Accounts and the audit."""
 
     # --- accounts ----------------------------------------------------------------------------
 
@@ -93,7 +91,7 @@ class Staff(Part):
         query = select(staff).where(staff.c.state != StaffState.REMOVED).order_by(staff.c.login)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-        return [_member(row) for row in rows]
+        return [member_of(row) for row in rows]
 
     async def change_staff(
         self, staff_id: str, alias: str, roles: Iterable[Role], languages: Iterable[str]
@@ -140,10 +138,12 @@ class Staff(Part):
         gone = {"state": StaffState.REMOVED, "login": f"-{staff_id}", "alias": "", "roles": ""}
         async with self._database.write() as connection:
             await group.put_out(connection, staff_id, self._now())
+            await remember_login(connection, self._vault, staff_id, self._now())
+            await end_for(connection, staff_id)
             await connection.execute(
                 staff.update().where(staff.c.id == staff_id).values(**gone, **nothing)
             )
-            for table in (sessions, duty_weekly, duty_days, duty_shifts):
+            for table in (duty_weekly, duty_days, duty_shifts):
                 await connection.execute(table.delete().where(table.c.staff_id == staff_id))
             await self._give_back_all(connection, staff_id)
 
@@ -187,7 +187,7 @@ class Staff(Part):
                 staff.update().where(staff.c.id == row.id).values(**linked, **spent)
             )
             await group.let_back(connection, row.id, self._now())
-            return _member(
+            return member_of(
                 (await connection.execute(select(staff).where(staff.c.id == row.id))).one()
             )
 
@@ -246,7 +246,13 @@ class Staff(Part):
         if row is None:
             return None
         secret = self._vault.unseal("totp", "staff", "totp_secret", row.id, row.totp_secret)
-        return Credentials(_member(row), row.password_hash, secret.decode(), row.last_totp_step)
+        return Credentials(
+            member_of(row),
+            row.password_hash,
+            secret.decode(),
+            row.last_totp_step,
+            row.known_since,
+        )
 
     async def used_totp(self, staff_id: str, step: int) -> bool:
         """Spend a one-time code's step; False if it, or a later one, was spent: a replay."""
@@ -256,17 +262,19 @@ class Staff(Part):
     async def set_staff_state(self, staff_id: str, state: StaffState) -> bool:
         """Freeze or thaw an account.
 
-        Whoever is not active loses her sessions at once, and her open cases wait, and ring,
-        for another. False: there is no such account any more, or it is to be thawed and was
-        never accepted.
+        Whoever is not active loses her sessions and known browsers at once, and her open cases
+        wait, and ring, for another. False: there is no such account any more, or it is to be
+        thawed and was never accepted.
         """
         change = staff.update().where(staff.c.id == staff_id, staff.c.state != StaffState.REMOVED)
         if state is StaffState.ACTIVE:
             change = change.where(staff.c.password_hash.is_not(None))
+        else:
+            change = change.values(known_since=self._now())
         async with self._database.write() as connection:
             done = await connection.execute(change.values(state=state))
             if state is not StaffState.ACTIVE:
-                await connection.execute(sessions.delete().where(sessions.c.staff_id == staff_id))
+                await end_for(connection, staff_id)
                 await self._give_back_all(connection, staff_id)
             if done.rowcount == 1:
                 back = state is StaffState.ACTIVE
@@ -284,59 +292,12 @@ class Staff(Part):
     async def _member(self, *conditions: Any) -> StaffMember | None:
         async with self._database.read() as connection:
             row = (await connection.execute(select(staff).where(*conditions))).one_or_none()
-        return None if row is None else _member(row)
+        return None if row is None else member_of(row)
 
     async def _update_staff(self, *conditions: Any, **values: Any) -> bool:
         async with self._database.write() as connection:
             done = await connection.execute(staff.update().where(*conditions).values(**values))
         return done.rowcount == 1
-
-    # --- sessions ----------------------------------------------------------------------------
-
-    async def add_session(self, token_hash: bytes, staff_id: str, expires_at: datetime) -> None:
-        """Somebody logged in; only her token's hash is kept."""
-        new = {"token_hash": token_hash, "staff_id": staff_id, "expires_at": expires_at}
-        async with self._database.write() as connection:
-            await connection.execute(sessions.insert().values(**new))
-
-    async def session(self, token_hash: bytes) -> StaffMember | None:
-        """Whose session this is, while it lasts and her account is active."""
-        query = (
-            select(staff)
-            .join_from(sessions, staff, staff.c.id == sessions.c.staff_id)
-            .where(
-                sessions.c.token_hash == token_hash,
-                sessions.c.expires_at > self._now(),
-                staff.c.state == StaffState.ACTIVE,
-            )
-        )
-        async with self._database.read() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        return None if row is None else _member(row)
-
-    async def end_session(self, token_hash: bytes) -> None:
-        """She logged out."""
-        async with self._database.write() as connection:
-            await connection.execute(sessions.delete().where(sessions.c.token_hash == token_hash))
-
-    async def end_sessions_of(self, staff_id: str) -> None:
-        """She is logged out everywhere."""
-        async with self._database.write() as connection:
-            await connection.execute(sessions.delete().where(sessions.c.staff_id == staff_id))
-
-    async def failed_logins(self, login_key: bytes, since: datetime) -> int:
-        """How often this login failed since then."""
-        query = select(func.count()).where(
-            failed_logins.c.login_key == login_key, failed_logins.c.at >= since
-        )
-        async with self._database.read() as connection:
-            return (await connection.execute(query)).scalar_one()
-
-    async def add_failed_login(self, login_key: bytes) -> None:
-        """A login failed; `login_key` is a keyed hash (`Vault.mac`)."""
-        new = {"id": new_id(), "login_key": login_key, "at": self._now()}
-        async with self._database.write() as connection:
-            await connection.execute(failed_logins.insert().values(**new))
 
     # --- audit -------------------------------------------------------------------------------
 
@@ -360,17 +321,3 @@ class Staff(Part):
         async with self._database.read() as connection:
             rows = await connection.execute(select(audit).order_by(audit.c.id.desc()).limit(limit))
         return [AuditEntry(row.at, row.staff_id, row.action, row.case_id) for row in rows]
-
-
-def _member(row: Row[Any]) -> StaffMember:
-    roles = frozenset(Role(role) for role in row.roles.split(",") if role)
-    return StaffMember(
-        row.id,
-        row.login,
-        row.alias,
-        roles,
-        StaffState(row.state),
-        row.created_at,
-        frozenset(row.languages.split(",")),
-        row.bell_address is not None,
-    )

@@ -33,6 +33,7 @@ from bot.desk.accounts import (
     Throttled,
     tidy_invite,
 )
+from bot.desk.browsers import BROWSER_LIFE
 from bot.desk.service import MAX_WORDS
 from bot.storage.records import Role, StaffMember
 from bot.texts import Texts
@@ -206,7 +207,10 @@ def login_routes(parts: WebParts) -> list[BaseRoute]:
         if not _same_origin(request):
             return await _login_page(parts, place, login, problem=(403, "login.error.form"))
         try:
-            token = await parts.accounts.login(login, field(form, "password"), field(form, "code"))
+            browser = request.cookies.get(parts.accounts.browser_cookie(login), "")
+            token = await parts.accounts.login(
+                login, field(form, "password"), field(form, "code"), browser
+            )
         except AccountError as error:
             return await _login_page(parts, place, login, problem=_PROBLEMS[type(error)])
         return await _enter(parts, request, token, place)
@@ -263,6 +267,16 @@ async def _enter(parts: WebParts, request: Request, token: str, place: str = "")
     answer.set_cookie(
         SESSION_COOKIE, token, path="/", secure=secure, httponly=True, samesite="strict"
     )
+    if me is not None:
+        answer.set_cookie(
+            parts.accounts.browser_cookie(me.login),
+            await parts.accounts.known_browser(me),
+            max_age=int(BROWSER_LIFE.total_seconds()),
+            path="/login",
+            secure=secure,
+            httponly=True,
+            samesite="strict",
+        )
     return answer
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -88,7 +88,7 @@ class TeamPages:
             visitor,
             people=people,
             desk_group=self._parts.desk_group,
-            reading=await self._reading(people),
+            told=[*await self._tried(people), *await self._reading(people)],
             look=PersonLook(self._parts),
             desk_bot=self._parts.bells is not None,
             done=self._say(f"staff.team.done.{done}") if done in DONE else None,
@@ -104,6 +104,19 @@ class TeamPages:
             return self._refused(visitor, NoSuchAccount())
         alone = person.id not in await self._within_reach([person])
         return self._form(visitor, _values(person), person, alone=alone)
+
+    async def _tried(self, people: Iterable[StaffMember]) -> list[str]:
+        """At whose login, or at all of them, somebody guessed within the last day."""
+        names = {person.id: person.login for person in people}
+        tried = await self._parts.store.tried_too_often(self._parts.now() - timedelta(days=1))
+        when = [(entry, entry.at.astimezone(ZONE).strftime("%d.%m., %H:%M")) for entry in tried]
+        return sorted(
+            self._say("staff.team.flooded", when=at)
+            if entry.staff_id is None
+            else self._say("staff.team.shut", name=names[entry.staff_id], when=at)
+            for entry, at in when
+            if entry.staff_id is None or entry.staff_id in names
+        )
 
     async def _reading(self, people: Iterable[StaffMember]) -> list[str]:
         """Who may not work here any more, and reads on in the desk's Telegram group."""

@@ -124,16 +124,20 @@ async def test_the_other_clocks(store: Store, clock: Clock) -> None:
     active = await store.add_staff("eva", "", [Role.STAFF], b"2", soon)
     await store.accept_invite(active.id, "hash", "secret")
     await store.add_session(b"s", active.id, soon)
-    await store.add_failed_login(b"f")
+    await store.login_failed("f", "", MIDNIGHT, 5, 300)
     await store.audit(active.id, "login")
     assert await store.purge(MIDNIGHT) == Purged()
+    gone = await store.add_staff("ida", "", [Role.STAFF], b"3", soon)
+    await store.remove_staff(gone.id)
     purged = await purge_at(store, clock, soon)
     assert (purged.sessions, purged.invites) == (1, 1)
+    assert purged.failed_logins == 1
     assert await store.staff(invited.id) is None
-    assert (await purge_at(store, clock, MIDNIGHT + timedelta(days=1))).failed_logins == 1
     assert (await purge_at(store, clock, MIDNIGHT + timedelta(days=2))).handles == 1
-    assert (await purge_at(store, clock, MIDNIGHT + timedelta(days=89))).audits == 0
-    assert (await purge_at(store, clock, MIDNIGHT + timedelta(days=90))).audits == 1
+    kept = await purge_at(store, clock, MIDNIGHT + timedelta(days=89))
+    assert (kept.audits, kept.former_logins) == (0, 0)
+    purged = await purge_at(store, clock, MIDNIGHT + timedelta(days=90))
+    assert (purged.audits, purged.former_logins) == (1, 1)
     assert await store.staff(active.id) is not None
 
 

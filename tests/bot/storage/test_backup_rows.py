@@ -57,7 +57,7 @@ def actions(tree: ast.AST) -> Iterator[str]:
     """What this source writes into the audit; of `f"line.{done}"` the beginning, and a star."""
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         given = [word.value for word in call.keywords if word.arg == "action"]
-        if isinstance(call.func, ast.Attribute) and call.func.attr == "audit":
+        if isinstance(call.func, ast.Attribute) and call.func.attr in ("audit", "audit_once"):
             given += call.args[1:2]
         for value in given:
             if isinstance(value, ast.Constant) and isinstance(value.value, str):

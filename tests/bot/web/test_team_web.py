@@ -103,6 +103,29 @@ async def test_alias_roles_and_languages_are_changed(centre: Centre, ana: Browse
     assert maria.roles == {Role.CONSULTANT, Role.STAFF}
 
 
+async def test_that_somebody_guesses_is_told_for_a_day(centre: Centre, ana: Browser) -> None:
+    await centre.person("maria")
+    await centre.person("elena")
+    since = centre.clock()
+    await ana.get(HOME)
+    assert "грешни опити" not in ana.text
+    for login in ("maria", "maria", "elena", "nobody"):
+        await centre.store.login_failed(login, "", since, 2, 4)
+    await ana.get(HOME)
+    assert "При maria имаше много грешни опити за вход, последно на 22.11., 11:00." in ana.text
+    assert "с всякакви имена, последно на 22.11., 11:00." in ana.text
+    assert "При elena" not in ana.text
+    centre.clock.passes(hours=1)  # while a session of hers still lasts
+    await centre.store.remove_staff((await member(centre, "maria")).rpartition("/")[2])
+    await ana.get(HOME)
+    assert ana.text.count("грешни опити") == 1
+    centre.clock.passes(hours=24)
+    async with browser(centre, await centre.session_of("vera", [Role.ADMIN])) as tomorrow:
+        await tomorrow.get(HOME)
+        assert "vera" in tomorrow.text
+        assert "грешни опити" not in tomorrow.text
+
+
 async def test_freeze_thaw_and_remove(centre: Centre, ana: Browser) -> None:
     maria = await centre.person("maria")
     case = await centre.woman("тих орех")
