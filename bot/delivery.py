@@ -6,7 +6,6 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -174,16 +173,14 @@ class Delivery:
         self._woken.set()
 
     async def _deliver(self, due: Due) -> None:
-        who = Who(due.channel, due.address)
         try:
-            lease = await self._store.take(due.outbox_id, self._store.together.worker)
-            if lease is None:
-                return
-            due = replace(due, lease=lease)
+            taken = await self._store.take(due.outbox_id, self._store.together.worker)
         except Exception as error:  # it was not taken: the next round finds it
             log.failed("delivery_failed", error)
             return await asyncio.sleep(1)
-        await self._surely(await self._send(due, who))
+        if taken is None:
+            return
+        await self._surely(await self._send(taken, Who(taken.channel, taken.address)))
         self._changes.notify()
 
     async def _surely(self, settle: Callable[[], Awaitable[None]]) -> None:
@@ -354,9 +351,10 @@ class Delivery:
             self._texts,
             self._channels[channel].limits,
             self._now(),
-            number=message.number,
+            number=_own_number(message),
             author=await self._author(here.language, message),
             voice=voice,
+            edited=message.edited,
         )
 
     async def _voice(self, message: CaseMessage) -> bytes | None:
@@ -373,6 +371,14 @@ class Delivery:
         staff = await self._store.staff(message.staff_id)
         alias = staff.alias if staff is not None else ""
         return alias or self._texts.say(language, "case.role")
+
+
+def _own_number(message: CaseMessage) -> int:
+    """What no other message has that may stand on her page, of an older case neither.
+
+    Nothing of that case need be kept for it. Below 2**53: the page's script counts it exactly.
+    """
+    return int(message.case_id[:8], 16) * 1_000_000 + message.number
 
 
 def _keep(kept: OrderedDict[tuple[Who, Handle], T], key: tuple[Who, Handle], value: T) -> None:

@@ -89,6 +89,7 @@ def case_message(
     number: int | None,
     author: str | None,
     voice: bytes | None = None,
+    edited: bool = False,
 ) -> Outgoing:
     """An ordinary message of a case, with the marks of `screen` under it.
 
@@ -106,6 +107,7 @@ def case_message(
         in_case=True,
         position=screen.position,
         number=number,
+        edited=edited,
         author=author,
         voice=voice,
     )

@@ -103,7 +103,8 @@ class Outgoing:
     in_case: bool = False  # a case is open for this address
     silent: bool = True  # asks the platform for no sound
     position: Position | None = None
-    number: int | None = None  # a case message's number, so that a repeat can be recognised
+    number: int | None = None  # a case message's own, so that a repeat can be recognised
+    edited: bool = False  # these are no longer the words that it had at first
     author: str | None = None  # the role shown to her
     voice: bytes | None = field(default=None, repr=False)  # a voice note: Ogg with Opus
     takes_media: bool = False  # she has agreed that photos and voice are taken

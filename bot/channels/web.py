@@ -36,7 +36,8 @@ ACKNOWLEDGE_SECONDS = 5.0
 MAX_STREAMS = 3
 """Open pages of one address; one more closes the oldest."""
 _BACKLOG = 100
-_REMEMBERED = 1000
+_REMEMBERED = 10_000
+"""Messages of which is remembered that they were read."""
 
 LIMITS = Limits(
     text=4096,
@@ -87,7 +88,7 @@ class WebIntake(Intake, Protocol):
 class Word(StrEnum):
     """What one process tells another about a page whose stream it may have."""
 
-    SEEN = "seen"  # it has the messages up to a number on its screen
+    SEEN = "seen"  # it has the message of a number on its screen
     HERE = "here"  # she is back at it
     LEFT = "left"  # the last stream of a process has ended: hers here may still be open
     WIPE = "wipe"  # it is to be covered
@@ -127,6 +128,37 @@ Signal = Outgoing | Correction | Wipe | None
 """What a stream carries; None ends it."""
 
 
+class _Stream(asyncio.Queue[Signal]):
+    """What goes down to one page.
+
+    Of a page that is too far behind nobody knows what it shows: it is covered, and its stream
+    ends. What it has not acknowledged by then is due again.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_BACKLOG)
+        self._ended = False
+
+    def push(self, signal: Signal) -> bool:
+        """False when nothing more goes down here."""
+        if self._ended:
+            return False
+        if self.full():
+            self.cover()
+            return False
+        self.put_nowait(signal)
+        self._ended = signal is None
+        return True
+
+    def cover(self) -> None:
+        """Cover the page before anything that still waits, and end."""
+        while not self.empty():
+            self.get_nowait()
+        self._ended = True
+        self.put_nowait(Wipe((WINDOW,)))
+        self.put_nowait(None)
+
+
 @dataclass(slots=True)
 class _Request:
     """One HTTP request that waits for its window."""
@@ -156,12 +188,13 @@ class WebChannel:
         self._acknowledge_seconds = acknowledge
         self._intake: Intake | None = None
         self._requests: dict[Address, deque[_Request]] = {}
-        self._streams: dict[Address, list[asyncio.Queue[Signal]]] = {}
+        self._streams: dict[Address, list[_Stream]] = {}
+        self._closed = False
         self._waiting: dict[Address, dict[int, asyncio.Future[None]]] = {}
-        self._read: OrderedDict[Address, int] = OrderedDict()
+        self._read: OrderedDict[tuple[Address, int], None] = OrderedDict()
 
     async def run(self, intake: Intake) -> None:
-        """Requests come by themselves; at the end every open page's stream is closed."""
+        """Requests come by themselves; at the end every open page is covered."""
         self._intake = intake
         try:
             await asyncio.get_running_loop().create_future()
@@ -169,10 +202,11 @@ class WebChannel:
             await self.close()
 
     async def close(self) -> None:
-        """End the open streams, so that the server can stop."""
+        """Cover the open pages and end their streams, so that the server can stop."""
+        self._closed = True
         for streams in self._streams.values():
             for stream in streams:
-                _put(stream, None)
+                stream.cover()
 
     # --- what her page does ----------------------------------------------------------------
 
@@ -198,12 +232,15 @@ class WebChannel:
         self, intake: WebIntake, address: Address
     ) -> AsyncIterator[asyncio.Queue[Signal]]:
         """Her page's stream, from its opening until she leaves."""
-        stream: asyncio.Queue[Signal] = asyncio.Queue(_BACKLOG)
+        stream = _Stream()
         streams = self._streams.setdefault(address, [])
         streams.append(stream)
         if len(streams) > MAX_STREAMS:
-            _put(streams[0], None)
-        intake.here(NAME, address)
+            streams[0].push(None)
+        if self._closed:
+            stream.cover()
+        else:
+            intake.here(NAME, address)
         try:
             yield stream
         finally:
@@ -214,25 +251,27 @@ class WebChannel:
                 intake.left(NAME, address)
                 self._elsewhere(Word.LEFT, address, 0)
 
-    def seen(self, address: Address, number: int) -> bool:
-        """Her page has the case messages up to `number` on its screen.
+    def seen(self, address: Address, *numbers: int) -> bool:
+        """Her page has these case messages on its screen.
 
-        True when that is news, and from a page that is open.
+        True when one of them is news, and from a page that is open.
         """
-        news = self._has_read(address, number)
-        if news:  # what waits for it may have gone down a stream of another process
+        for number in numbers:  # what waits for it may have gone down another process's stream
             self._elsewhere(Word.SEEN, address, number)
-        return news and address in self._streams
+        news = [number for number in numbers if self._has_read(address, number)]
+        return bool(news) and address in self._streams
 
     def _has_read(self, address: Address, number: int) -> bool:
-        before = self._read.pop(address, 0)
-        self._read[address] = max(number, before)
+        """Note it; whether that is news. It says nothing of any other message."""
+        news = (address, number) not in self._read
+        self._read[address, number] = None
+        self._read.move_to_end((address, number))
         if len(self._read) > _REMEMBERED:
             self._read.popitem(last=False)
-        for known, here in self._waiting.get(address, {}).items():
-            if known <= number and not here.done():
-                here.set_result(None)
-        return number > before
+        here = self._waiting.get(address, {}).get(number)
+        if here is not None and not here.done():
+            here.set_result(None)
+        return news
 
     @property
     def addresses(self) -> list[Address]:
@@ -310,7 +349,8 @@ class WebChannel:
         return ""
 
     async def _show_message(self, address: Address, message: Outgoing, number: int) -> Handle:
-        if number > self._read.get(address, 0):
+        older = message.edited and address in self._streams  # she may have read what it said before
+        if older or (address, number) not in self._read:
             await self._until_seen(address, message, number)
         return str(number)
 
@@ -333,7 +373,7 @@ class WebChannel:
 
     def _push(self, address: Address, signal: Signal) -> bool:
         streams = self._streams.get(address, ())
-        return any([_put(stream, signal) for stream in streams])
+        return any([stream.push(signal) for stream in streams])
 
     def _give_up(self, address: Address) -> None:
         """Messages that nobody has acknowledged by now were not sent."""
@@ -363,12 +403,3 @@ class WebChannel:
                 settled.result()
         finally:
             settled.cancel()
-
-
-def _put(stream: asyncio.Queue[Signal], signal: Signal) -> bool:
-    """False when a page is so far behind that it counts as closed."""
-    try:
-        stream.put_nowait(signal)
-    except asyncio.QueueFull:
-        return False
-    return True

@@ -10,10 +10,11 @@ lease that runs out makes what was being sent unknown, and whoever held it chang
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.privacy.vault import KeyDestroyed, Tampered
@@ -37,7 +38,6 @@ _earlier = outbox.alias("earlier")
 _FIRST = ~exists().where(
     _earlier.c.case_id == outbox.c.case_id, _earlier.c.number < outbox.c.number
 )
-_PRESENT = exists().where(cases.c.id == outbox.c.case_id, cases.c.present)
 
 
 class Outbox(MediaPart):
@@ -52,9 +52,22 @@ class Outbox(MediaPart):
         not where another one is just sending. A message that cannot be opened is set aside as
         failed, so that it stops nobody else.
         """
+        query = self._waiting(now).order_by(outbox.c.id).limit(limit)
+        if channels is not None:
+            query = query.where(cases.c.channel.in_(channels))
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+            standing = await self._standing(connection, rows)
+        opened = [(row.outbox_id, self._due(row, standing.get(row.id))) for row in rows]
+        for outbox_id, due in opened:
+            if due is None:
+                await self._give_up_unreadable(outbox_id)
+        return [due for _, due in opened if due is not None]
+
+    def _waiting(self, now: datetime) -> Select[Any]:
+        """Rows that may be sent from here now, with their message and what its case tells."""
         here = or_(cases.c.present_in.is_(None), cases.c.present_in == self.together.worker)
-        whose = here if channels is None else and_(here, cases.c.channel.in_(channels))
-        query = (
+        return (
             select(
                 outbox.c.id.label("outbox_id"),
                 outbox.c.attempts,
@@ -71,28 +84,17 @@ class Outbox(MediaPart):
             .join_from(outbox, messages, messages.c.id == outbox.c.message_id)
             .join(cases, cases.c.id == outbox.c.case_id)
             .where(cases.c.present, ~outbox.c.sending, outbox.c.due_at <= now, _FIRST)
-            .where(whose, _free(now))
-            .order_by(outbox.c.id)
-            .limit(limit)
+            .where(here, _free(now))
         )
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query)).all()
-            standing = await self._standing(
-                connection, [row for row in rows if row.what != What.SAY]
-            )
-        opened = [(row.outbox_id, self._due(row, standing.get(row.id))) for row in rows]
-        for outbox_id, due in opened:
-            if due is None:
-                await self._give_up_unreadable(outbox_id)
-        return [due for _, due in opened if due is not None]
 
     async def _standing(
         self, connection: AsyncConnection, rows: Sequence[Row[Any]]
     ) -> dict[str, str]:
         """Under which handle each of these messages stands in her chat, if it still does."""
-        if not rows:
+        sent = [row.id for row in rows if row.what != What.SAY]
+        if not sent:
             return {}
-        query = select(handles).where(handles.c.message_id.in_([row.id for row in rows]))
+        query = select(handles).where(handles.c.message_id.in_(sent))
         found: dict[str, str] = {}
         for row in (await connection.execute(query.order_by(handles.c.at))).all():
             try:
@@ -142,28 +144,39 @@ class Outbox(MediaPart):
         except (Tampered, KeyDestroyed):
             return None
 
-    async def take(self, outbox_id: int, worker: str) -> Lease | None:
+    async def take(self, outbox_id: int, worker: str) -> Due | None:
         """Lease the conversation just before a send; under that lease it is to be settled.
 
+        What is to be sent is read anew: once it is leased, nobody corrects it or takes it back.
         None: the row is gone or taken, her window was covered since, or somebody else sends.
         """
         now = self._now()
-        of_row = select(outbox.c.case_id).where(outbox.c.id == outbox_id, ~outbox.c.sending)
-        whole = select(cases.c.id, cases.c.fence).where(
-            cases.c.id.in_(of_row), cases.c.present, _free(now)
-        )
+        of_row = select(outbox.c.case_id).where(outbox.c.id == outbox_id)
+        whole = select(cases.c.id, cases.c.fence).where(cases.c.id.in_(of_row))
         async with self._database.write() as connection:
             query = whole.with_for_update(skip_locked=True)
-            row = (await connection.execute(query)).one_or_none()
-            if row is None:
+            case = (await connection.execute(query)).one_or_none()
+            if case is None:
                 return None
-            leased = {"fence": row.fence + 1, "leased_by": worker, "leased_until": now + LEASE}
-            await connection.execute(cases.update().where(cases.c.id == row.id).values(**leased))
+            due = await self._anew(connection, outbox_id, now)
+            if due is None:
+                return None
+            leased = {"fence": case.fence + 1, "leased_by": worker, "leased_until": now + LEASE}
+            await connection.execute(cases.update().where(cases.c.id == case.id).values(**leased))
             tried = {"sending": True, "tried_at": func.coalesce(outbox.c.tried_at, now)}
             await connection.execute(
                 outbox.update().where(outbox.c.id == outbox_id).values(**tried)
             )
-            return Lease(row.id, row.fence + 1)
+            return replace(due, lease=Lease(case.id, case.fence + 1))
+
+    async def _anew(self, connection: AsyncConnection, outbox_id: int, now: datetime) -> Due | None:
+        """The row as it is while its case is held; None where it may be sent no more."""
+        query = self._waiting(now).where(outbox.c.id == outbox_id)
+        row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        standing = await self._standing(connection, [row])
+        return self._due(row, standing.get(row.id))
 
     async def keep_leases(self, worker: str) -> None:
         """What this process sends goes on: to be called while a send is under way."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from bot import media
-from bot.channels.base import MAX_MEDIUM, Fetch, Incoming, Outgoing, OutgoingButton
+from bot.channels.base import MAX_MEDIUM, Incoming, Outgoing, OutgoingButton
 from bot.channels.web import NAME, WINDOW, Answer, Correction, NotAnswered, Signal, Wipe
 from bot.channels.words import is_code
 from bot.links import PAGE
@@ -51,6 +52,8 @@ HEARTBEAT = 15.0
 UPLOADS = 8
 """Photos and voices that are on their way in at once: each lies in memory, whole."""
 UPLOAD_SECONDS = 180.0
+KNOWN_SECONDS = 1.0
+"""How long a request waits to hear whether a carried address is known: 112 must not wait."""
 OGG, MP3 = "audio/ogg; codecs=opus", "audio/mpeg"
 _HIDE_DIGIT = "9"
 _ERROR_MARKS = (HOME, DANGER, HIDE)
@@ -91,6 +94,7 @@ class Chat:
         self._parts = parts
         self._templates = Templates(parts.texts, parts.pictures)
         self._leaving: set[asyncio.Future[None]] = set()
+        self._asking: set[asyncio.Task[bool]] = set()
         self._giving: set[str] = set()
         self._ends: set[asyncio.Task[None]] = set()
 
@@ -118,7 +122,7 @@ class Chat:
         event, here = self._event(form)
         address = forms.token(request)
         hides = self._hides(event)
-        self._note_seen(address, forms.number(form.get("seen")), stays=not hides)
+        self._note_seen(address, form.get("seen"), stays=not hides)
         if hides:
             return self._leave(request, form, event, here)
         return await self._answer(request, form, event, here)
@@ -135,19 +139,19 @@ class Chat:
         )
 
     async def seen(self, request: Request) -> Response:
-        """Her page has the messages up to `n` on its screen."""
+        """Her page has the messages `n` on its screen."""
         try:
-            number = forms.number((await forms.read(request)).get("n"))
+            seen = (await forms.read(request)).get("n")
         except forms.BadForm:
             return Response(status_code=400)
-        self._note_seen(forms.token(request), number, stays=True)
+        self._note_seen(forms.token(request), seen, stays=True)
         return Response(status_code=204)
 
-    def _note_seen(self, address: str | None, number: int | None, *, stays: bool) -> None:
+    def _note_seen(self, address: str | None, seen: str | None, *, stays: bool) -> None:
         """Who has just read on an open page is back at it: what was held may follow."""
-        if address is None or number is None:
+        if address is None:
             return
-        if self._parts.channel.seen(address, number) and stays:
+        if self._parts.channel.seen(address, *forms.numbers(seen)) and stays:
             self._parts.intake.here(NAME, address)
 
     # --- one request -----------------------------------------------------------------------
@@ -181,17 +185,14 @@ class Chat:
             return self.error_page(400)
         at = form.get("at", "")
         here = payload.unpack(at)
-        self._note_seen(address, forms.number(form.get("seen")), stays=True)
+        self._note_seen(address, form.get("seen"), stays=True)
         if not content:  # she chose none
             event: Event = Tapped(here, self._is_fresh(at))
             return await self._answer(request, form, event, here)
 
-        async def fetch() -> bytes:
-            return content
-
         kind = MediaKind.PHOTO if media.is_photo(content) else MediaKind.VOICE
         event = Sent(kind, self._is_fresh(at))
-        return await self._answer(request, form, event, here, fetch)
+        return await self._answer(request, form, event, here, content)
 
     def _event(self, form: Mapping[str, str]) -> tuple[Event, Position | None]:
         """What she did, and where her page stood."""
@@ -244,19 +245,21 @@ class Chat:
         form: Mapping[str, str],
         event: Event,
         here: Position | None,
-        fetch: Fetch | None = None,
+        medium: bytes = b"",
     ) -> Response:
-        cookie = forms.token(request)
-        address = cookie or secrets.token_urlsafe(16)
+        carried = forms.token(request)
+        known = carried if carried is not None and await self._is_known(carried) else None
+        address = known or secrets.token_urlsafe(16)
         own = ""
         try:
-            answer = await self._ask(_incoming(address, form, event, here, fetch))
+            answer = await self._ask(_incoming(address, form, event, here, medium))
             if not (answer.window or answer.hidden):  # her words, or a door gone through before
                 if isinstance(event, Typed | Sent):
                     if forms.by_script(request):
                         return Response(status_code=204)
                     own = self._echo(event, here)
-                answer = await self._ask(self._look(address, here))
+                is_fresh = isinstance(event, Started) or event.fresh
+                answer = await self._ask(self._look(address, here, is_fresh))
         except NotAnswered:
             return self._failed(request, form, event, here)
         if answer.hidden:
@@ -264,8 +267,19 @@ class Chat:
         if answer.window is None:
             return self._failed(request, form, event, here)
         response = await self._show(request, address, form, answer, answer.window, own)
-        await self._settle_cookie(response, cookie, address, answer.window)
+        await self._settle_cookie(response, carried, address, answer.window)
         return response
+
+    async def _is_known(self, address: str) -> bool:
+        """Whether a carried address is hers: somebody may have planted one to read along under.
+
+        While that cannot be said, it is taken: she must not lose her case.
+        """
+        asking = asyncio.create_task(self._has_case(address))
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+        await asyncio.wait({asking}, timeout=KNOWN_SECONDS)  # a query is never cut off
+        return not asking.done() or asking.result()
 
     def _echo(self, event: Typed | Sent, here: Position | None) -> str:
         """What she sent, as her own page shows it once more."""
@@ -277,10 +291,10 @@ class Chat:
     async def _ask(self, incoming: Incoming) -> Answer:
         return await self._parts.channel.answer(self._parts.intake, incoming)
 
-    def _look(self, address: str, here: Position | None) -> Incoming:
-        """What stands there when nothing new is to be shown: her case."""
+    def _look(self, address: str, here: Position | None, is_fresh: bool) -> Incoming:
+        """What stands there when nothing new is to be shown: her case, or the cover."""
         language = here.language if here is not None else SOURCE_LANGUAGE
-        return _incoming(address, {}, Tapped(Position(language, CASE)), here)
+        return _incoming(address, {}, Tapped(Position(language, CASE), is_fresh), here)
 
     async def _show(
         self,
@@ -293,14 +307,13 @@ class Chat:
     ) -> Response:
         told = list(answer.messages)
         if window.in_case and not window.cover and form.get("live") != "1":
-            read = forms.number(form.get("seen")) or 0
-            told += await self._unread(address, read)
+            told += await self._unread(address, forms.numbers(form.get("seen")))
         messages = [
             view.case_message(message, voice)
             for message in told
             if (voice := await self._sources(address, message)) is not None
         ]
-        if own:
+        if own and not window.cover:
             messages.append(view.own_message(own, window.language))
         return self._page(window, by_script=forms.by_script(request), messages=messages)
 
@@ -321,18 +334,18 @@ class Chat:
         path = urlsplit(lent).path
         return view.Source(path, OGG), view.Source(f"{path.removesuffix('.ogg')}.mp3", MP3)
 
-    async def _unread(self, address: str, read: int) -> list[Outgoing]:
+    async def _unread(self, address: str, read: Sequence[int]) -> list[Outgoing]:
         try:
             unread = await self._parts.intake.unread(NAME, address)
         except Exception:  # the screen itself must come; they stay unread
             return []
-        return [message for message in unread if (message.number or 0) > read]
+        return [message for message in unread if message.number not in read]
 
     async def _settle_cookie(
-        self, response: Response, cookie: str | None, address: str, window: Outgoing
+        self, response: Response, carried: str | None, address: str, window: Outgoing
     ) -> None:
         """A cookie exists while a case does."""
-        if window.in_case and cookie is None:
+        if window.in_case and carried != address:
             response.set_cookie(
                 forms.COOKIE,
                 address,
@@ -340,7 +353,7 @@ class Chat:
                 samesite="strict",
                 secure=self._parts.https,
             )
-        elif cookie is not None and not window.in_case and not await self._has_case(cookie):
+        elif carried is not None and not window.in_case and not await self._has_case(carried):
             response.delete_cookie(
                 forms.COOKIE, httponly=True, samesite="strict", secure=self._parts.https
             )
@@ -363,14 +376,15 @@ class Chat:
         kept: str = "",
         once: str = "",
     ) -> Response:
-        numbers = [m.number for m in messages or () if m.number is not None]
+        numbers = [str(m.number) for m in messages or () if m.number is not None]
         return self._templates.page(
             "_screen.html" if by_script else "chat.html",
             window.language,
             status,
             screen=view.screen(window, self._parts.now()),
+            spare=view.screen(self._error(window.language, None), self._parts.now()),
             messages=messages or [],
-            seen=max(numbers, default=0),
+            seen=" ".join(numbers),
             once=once or secrets.token_urlsafe(12),
             kept=kept,
             most=MAX_MEDIUM,
@@ -382,14 +396,21 @@ class Chat:
     def _failed(
         self, request: Request, form: Mapping[str, str], event: Event, here: Position | None
     ) -> Response:
-        """Our fault; her words stand in the field again, to be sent once more."""
+        """Our fault; her words stand in the field again, to be sent once more.
+
+        What was not fresh leads to the start: somebody else may have found her page.
+        """
         to = event.to if isinstance(event, Tapped) else None
         place = to or here
+        is_fresh = not isinstance(event, Started) and event.fresh
+        language = place.language if place is not None else SOURCE_LANGUAGE
+        error = self._error(language, place if is_fresh else None)
+        words = form.get("text", "") if isinstance(event, Typed) else ""
         return self._page(
-            self._error(place.language if place is not None else SOURCE_LANGUAGE, place),
+            replace(error, cover=error.cover and not words),
             by_script=forms.by_script(request),
             status=503,
-            kept=form.get("text", "") if isinstance(event, Typed) else "",
+            kept=words,
             once=forms.once(form),
         )
 
@@ -430,6 +451,8 @@ class Chat:
                     async with asyncio.timeout(HEARTBEAT):
                         signal = await signals.get()
                 except TimeoutError:
+                    if not await self._is_known(address):
+                        return  # all of it was deleted: her next case has another address
                     yield ":\n\n"
                     continue
                 if signal is None:
@@ -478,6 +501,16 @@ def _incoming(
     form: Mapping[str, str],
     event: Event,
     here: Position | None,
-    fetch: Fetch | None = None,
+    medium: bytes = b"",
 ) -> Incoming:
-    return Incoming(NAME, address, event, key=forms.once(form), position=here, fetch=fetch)
+    """What a form says. The same words under its key are one message, others one of their own.
+
+    Her page sends that key again where an answer was lost, and she may have gone on writing.
+    """
+
+    async def fetch() -> bytes:
+        return medium
+
+    content = event.text.encode() if isinstance(event, Typed) else medium
+    key = f"{forms.once(form)} {hashlib.sha256(content).hexdigest()}"
+    return Incoming(NAME, address, event, key, position=here, fetch=fetch if medium else None)

@@ -16,6 +16,8 @@ from bot.web.security import MULTIPART
 COOKIE = "k"
 MAX_BODY = 64 * 1024
 MEDIUM = "medium"
+MAX_NUMBERS = 100
+_NUMBER = re.compile(r"[1-9][0-9]{0,15}")
 _ONCE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
 
@@ -41,11 +43,10 @@ def by_script(request: Request) -> bool:
     return request.headers.get("x-requested-with") == "fetch"
 
 
-def number(text: str | None) -> int | None:
-    """A case message's number, or None for anything else."""
-    if text is None or not text.isascii() or not text.isdigit() or len(text) > 6:
-        return None
-    return int(text) or None
+def numbers(text: str | None) -> list[int]:
+    """The numbers of case messages, parted by spaces, without anything else."""
+    found = [each for each in (text or "").split() if _NUMBER.fullmatch(each)]
+    return [int(each) for each in found[:MAX_NUMBERS]]
 
 
 async def read(request: Request) -> Mapping[str, str]:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from bot import serving
 from bot.storage import together
 from bot.storage.engine import connect
 from bot.storage.records import Author, MessageState
@@ -29,6 +30,7 @@ async def first(
     postgres: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Line]:
     monkeypatch.setattr(together, "BEAT_SECONDS", 0.5)
+    monkeypatch.setattr(serving, "TICK_SECONDS", 3600)  # nobody hears of it by looking
     async with running_line(tmp_path, database=postgres()) as line:
         assert await eventually(lambda: line.phen.delivery.served == {"web", "telegram", "viber"})
         yield line
@@ -84,9 +86,9 @@ async def test_an_open_desk_hears_what_comes_in_at_another_process(
 
 async def test_the_stop_switch_stops_all_processes_at_once(first: Line, second: Line) -> None:
     await second.phen.stop.set(True)
-    assert await eventually(lambda: first.phen.stop.on, patience=3)
+    assert await eventually(lambda: first.phen.stop.on)
     await second.phen.stop.set(False)
-    assert await eventually(lambda: not first.phen.stop.on, patience=3)
+    assert await eventually(lambda: not first.phen.stop.on)
 
 
 # --- a channel goes from one process to another ---------------------------------------------------
@@ -189,10 +191,10 @@ class Page:
     async def listens(self) -> None:
         async with self.stream_at.stream("GET", "/live", cookies=self.taps_at.cookies) as stream:
             async for line in stream.aiter_lines():
-                if line.startswith("id: "):
-                    await self.taps_at.post("/seen", data={"n": line[4:]})
                 if line.startswith("data: "):
-                    self.events.append(json.loads(line[6:]))
+                    self.events.append(said := json.loads(line[6:]))
+                    if isinstance(said.get("n"), int):
+                        await self.taps_at.post("/seen", data={"n": str(said["n"])})
 
     @property
     def wiped(self) -> bool:
@@ -230,6 +232,40 @@ async def test_her_page_hears_and_says_that_it_has_read_through_different_proces
     async def sent() -> bool:
         return await states(first, case) == [MessageState.SENT]
 
+    assert await eventually(sent)
+
+
+async def test_what_is_said_in_her_second_case_reaches_the_same_page(
+    first: Line, second: Line, page: Page
+) -> None:
+    maria, cases = await first.consultant(), []
+    for words in ("тук съм", "пак съм тук"):
+        await page.taps("talk_yes")
+        cases.append(case := await claimed(first, maria))
+        for number in range(3):
+            await first.phen.desk.reply(maria, case, f"{words} {number}", f"{words} {number}")
+            assert await eventually(lambda: page.heard(f"{words} {number}"))  # noqa: B023
+        await page.taps("case_end_yes")
+    numbers = [each["n"] for each in page.events if isinstance(each.get("n"), int)]
+    assert len(numbers) == len(set(numbers)), "an old case's handles would wipe lines of the new"
+    assert len(set(cases)) == 2
+    for case in cases:
+        assert await states(first, case) == [MessageState.SENT] * 3
+
+
+async def test_a_correction_that_her_page_has_is_settled_whichever_process_hears_it(
+    first: Line, second: Line, page: Page
+) -> None:
+    maria = await first.consultant()
+    case = await claimed(first, maria)
+    said = await first.phen.desk.reply(maria, case, "в 9", "k")
+
+    async def sent() -> bool:
+        return await states(first, case) == [MessageState.SENT]
+
+    assert await eventually(sent)
+    await first.phen.desk.correct(maria, case, said.id, "в 10")
+    assert await eventually(lambda: page.heard("в 10"))
     assert await eventually(sent)
 
 
@@ -284,7 +320,7 @@ async def test_of_two_pages_at_two_processes_the_one_that_stays_is_written_to(
     await first.phen.web.close()
     assert await eventually(lambda: not first.phen.web.addresses)
     await first.phen.desk.reply(maria, case, "тук съм", "k")
-    assert await eventually(lambda: page.heard("тук съм"), patience=10)
+    assert await eventually(lambda: page.heard("тук съм"))
     assert second.phen.web.addresses == [address]
 
 
@@ -295,7 +331,7 @@ async def test_a_page_is_covered_though_the_word_that_she_hid_was_lost(
     case = await claimed(first, maria)
     assert isinstance(ours, together.Among)
     assert ours._mine is not None
-    assert second.phen.windows.open_ones()
+    assert await eventually(lambda: bool(second.phen.windows.open_ones()))
     await first.phen.store.set_present(case, False)  # all that is left of the hiding
     engine, mine = connect(first.phen.settings.database), {"pid": ours._mine["pid"]}
     async with engine.connect() as connection:

@@ -482,9 +482,22 @@ async def test_a_correction_does_not_overtake_what_it_corrects(shell: Shell) -> 
     case, maria = await claimed(shell)
     message = await shell.phen.desk.reply(maria, case.id, "Утре в 9.", "k")
     await shell.phen.desk.correct(maria, case.id, message.id, "Утре в 10.")
+    assert (await shell.phen.delivery.unread(shell.her))[-1].edited, "her page may have the older"
     await shell.deliver()
     assert shell.channel.shown[-1] == "Утре в 10."
     assert "Утре в 9." not in shell.channel.shown
+
+
+async def test_what_was_corrected_while_it_was_about_to_leave_comes_corrected(
+    shell: Shell,
+) -> None:
+    case, maria = await claimed(shell)
+    message = await shell.phen.desk.reply(maria, case.id, "Утре в 9.", "k")
+    [due] = await shell.phen.store.due(shell.clock(), shell.phen.delivery.served)
+    await shell.phen.desk.correct(maria, case.id, message.id, "Утре в 10.")
+    await shell.phen.delivery._deliver(due)
+    assert shell.channel.shown[-1] == "Утре в 10."
+    assert await state_of(shell, case, message.id) is MessageState.SENT
 
 
 async def test_after_hide_there_is_nothing_to_correct_and_nothing_comes_back(

@@ -7,6 +7,7 @@
   const UPLOAD = 3 * 60 * 1000;
   const RECORD = 5 * 60 * 1000;
   const SHIFT = 5 * 1000;
+  const AGAIN = 5 * 1000;
   const body = document.body;
   const main = document.getElementById('main');
   const status = document.getElementById('say');
@@ -14,13 +15,14 @@
   const dots = document.getElementById('dots');
   const listen = document.getElementById('listen');
   const byId = (id) => document.getElementById(id);
+  const spare = (byId('spare') || main).innerHTML;
   const speech = window.speechSynthesis;
 
   let words = {};
   let turn = 0;
   let leaving = false;
   let stream = null;
-  let newest = 0;
+  const told = new Set(); // of which messages the line knows that she has read them
   let touched = Date.now();
   let hiddenSince = 0;
 
@@ -56,14 +58,16 @@
       const known = new Set(Array.from(old.children, (item) => item.dataset.n));
       const news = Array.from(log.children).filter((item) => !known.has(item.dataset.n));
       log.replaceChildren(...old.children, ...news);
-    } else if (screen.dataset.case !== '1') {
-      newest = 0;
     }
     keepMedium(fresh.content);
     main.replaceChildren(fresh.content);
     ready();
     const field = byId('text');
-    if (field && typed) { field.value = typed; fit(); }
+    if (field && typed) {
+      field.value = typed;
+      field.form.elements.once.value = was.form.elements.once.value; // they may be on their way
+      fit();
+    }
     if (field && typing && on('talking')) field.focus({ preventScroll: true });
     else arrive();
     read();
@@ -111,7 +115,7 @@
   }
 
   function fields(form) {
-    const given = { at: form.elements.at.value, seen: String(newest) };
+    const given = { at: form.elements.at.value, seen: unread().join(' ') };
     if (stream && stream.readyState === 1) given.live = '1';
     return given;
   }
@@ -144,8 +148,9 @@
       if (leaving) return;
       if (answer.leave) return leave();
       if (answer.status >= 400) return trouble(true, words.unsent);
-      if (byId('text') === field) field.value = '';
-      form.elements.once.value = once();
+      const now = byId('write') || form;
+      if (now.elements.text.value.trim() === text) now.elements.text.value = '';
+      now.elements.once.value = once();
       if (answer.status === 204) said(text);
       else if (mine === turn) swap(answer.html);
     } catch (error) {
@@ -211,13 +216,20 @@
     const log = byId('log');
     if (!log || on('cover')) return;
     const known = message.n && log.querySelector('[data-n="' + Number(message.n) + '"]');
+    const line = item('theirs', message.text, message.author, message.lang, message.voice);
+    if (message.n) line.dataset.n = message.n;
     if (!known) {
-      const line = item('theirs', message.text, message.author, message.lang, message.voice);
-      if (message.n) line.dataset.n = message.n;
       put(line);
       keepVoices(line);
+    } else if (bare(known) !== bare(line)) { // corrected before it was known to be read
+      known.replaceWith(line);
     }
+    told.delete(String(message.n)); // it is asked for again
     read();
+  }
+
+  function bare(line) {
+    return line.textContent.replace(/\s/g, '');
   }
 
   function corrected(message) {
@@ -228,23 +240,29 @@
       line.dataset.n = message.n;
       old.replaceWith(line);
     }
-    seen(Number(message.n)); // where it stands no more there is nothing to correct
+    seen([String(message.n)]); // where it stands no more there is nothing to correct
   }
 
-  // What stands in the log is read once the page can be seen.
-  function read() {
+  // What stands in the log is read once the page can be seen. Each message is told by itself:
+  // one that she has may have come before one that she has not.
+  function unread() {
     const log = byId('log');
-    if (!log || document.hidden || on('cover')) return;
-    const numbers = Array.from(log.children, (line) => Number(line.dataset.n) || 0);
-    const top = Math.max(0, ...numbers);
-    if (!top) return;
-    newest = Math.max(newest, top);
-    document.querySelectorAll('[name="seen"]').forEach((field) => { field.value = newest; });
-    seen(top);
+    if (!log || document.hidden || on('cover')) return [];
+    const numbers = Array.from(log.children, (line) => line.dataset.n);
+    return numbers.filter((number) => number && !told.has(number)).slice(-100);
   }
 
-  function seen(number) {
-    fetch('/seen', { method: 'POST', body: new URLSearchParams({ n: number }), keepalive: true }).catch(() => {});
+  function read() {
+    const numbers = unread();
+    if (numbers.length) seen(numbers);
+  }
+
+  async function seen(numbers) {
+    const given = new URLSearchParams({ n: numbers.join(' ') });
+    try {
+      const answer = await fetch('/seen', { method: 'POST', body: given, keepalive: true });
+      if (answer.ok) numbers.forEach((number) => told.add(number));
+    } catch (error) { return; } // it is told again
   }
 
   function openStream() {
@@ -319,7 +337,7 @@
     trouble(false);
     body.classList.add('busy');
     const given = new FormData(form);
-    given.set('seen', String(newest));
+    given.set('seen', unread().join(' '));
     if (stream && stream.readyState === 1) given.set('live', '1');
     given.set('medium', file, '1'); // its name stays here
     try {
@@ -383,7 +401,7 @@
 
   function wipe() {
     turn++;
-    newest = 0;
+    told.clear();
     silence();
     hush(main);
     dropRecording();
@@ -393,15 +411,20 @@
     main.replaceChildren();
   }
 
-  async function cover() {
+  // It stands at once, as the page brought it: the server may be away, and 112 must not wait.
+  function cover() {
     wipe();
-    const mine = turn;
+    swap(spare);
+    renew(turn);
+  }
+
+  async function renew(mine) {
+    if (leaving || mine !== turn) return;
     try {
       const answer = await ask('GET');
-      if (!leaving && mine === turn) swap(answer.html);
-    } catch (error) {
-      if (mine === turn) window.addEventListener('online', () => cover(), { once: true });
-    }
+      if (leaving || mine !== turn || (answer.status < 400 && swap(answer.html))) return;
+    } catch (error) { /* the line is away */ }
+    setTimeout(() => renew(mine), AGAIN);
   }
 
   function leave(button) {

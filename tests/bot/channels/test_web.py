@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from bot.channels.base import Incoming, Unsent
-from bot.channels.web import MAX_STREAMS, Correction, NotAnswered, Wipe
+from bot.channels.web import MAX_STREAMS, Correction, NotAnswered, WebChannel, Wipe, Word
 from dialogs.model import Position, Started, Tapped, Typed
 from tests.bot.web.fakes import SCREENS, World, message
 
 HOME = Tapped(Position("bg", "home"))
 
 
-@pytest.fixture
-def world() -> World:
-    world = World()
+def made(patience: float = 30.0) -> World:
+    world = World(patience=patience)
     world.channel._intake = world.line
     return world
+
+
+@pytest.fixture
+def world() -> World:
+    return made()
+
+
+@pytest.fixture
+def hasty() -> World:
+    """It gives up soon."""
+    return made(patience=0.2)
 
 
 def tap(address: str, event: Tapped | Started | Typed = HOME) -> Incoming:
@@ -63,10 +74,10 @@ async def test_hide_answers_that_the_page_is_gone(world: World) -> None:
     assert answer.hidden
 
 
-async def test_an_answer_that_does_not_come_is_an_error_in_time(world: World) -> None:
-    world.line.hangs = True
+async def test_an_answer_that_does_not_come_is_an_error_in_time(hasty: World) -> None:
+    hasty.line.hangs = True
     with pytest.raises(NotAnswered):
-        await world.channel.answer(world.line, tap("a"))
+        await hasty.channel.answer(hasty.line, tap("a"))
 
 
 async def test_a_failure_does_not_repeat_her_words(world: World) -> None:
@@ -92,15 +103,50 @@ async def test_a_message_without_an_open_page_was_not_sent_and_waits(world: Worl
     assert world.line.gone == ["a"]
 
 
-async def test_a_page_that_does_not_answer_has_not_had_the_message(world: World) -> None:
-    async with world.channel.listen(world.line, "a"):
+async def test_a_page_that_does_not_answer_has_not_had_the_message(hasty: World) -> None:
+    async with hasty.channel.listen(hasty.line, "a"):
         with pytest.raises(Unsent):
-            await world.channel.show("a", message(1, "Тук съм."), None)
+            await hasty.channel.show("a", message(1, "Тук съм."), None)
 
 
 async def test_a_message_that_she_has_read_elsewhere_is_not_shown_again(world: World) -> None:
     world.channel.seen("a", 4)
     assert await world.channel.show("a", message(4, "Тук съм."), None) == "4"
+
+
+async def test_a_message_that_she_has_read_says_nothing_of_an_earlier_one(world: World) -> None:
+    world.channel.seen("a", 4)
+    async with world.channel.listen(world.line, "a") as stream:
+        sending = asyncio.create_task(world.channel.show("a", message(3, "Тук съм."), None))
+        assert await stream.get() == message(3, "Тук съм.")
+        world.channel.seen("a", 5)
+        await asyncio.sleep(0)
+        assert not sending.done()
+        world.channel.seen("a", 2, 3)
+        assert await sending == "3"
+
+
+async def test_what_was_corrected_is_shown_although_the_older_words_were_read(
+    world: World,
+) -> None:
+    mended = replace(message(3, "Утре в 10."), edited=True)
+    async with world.channel.listen(world.line, "a") as stream:
+        world.channel.seen("a", 3)
+        sending = asyncio.create_task(world.channel.show("a", mended, None))
+        await asyncio.sleep(0)
+        assert stream.get_nowait() == mended
+        assert not sending.done()
+        world.channel.seen("a", 3)
+        assert await sending == "3"
+    assert await world.channel.show("a", mended, None) == "3", "a page without a stream told so"
+
+
+async def test_what_she_has_read_is_told_again_to_a_process_that_still_waits_for_it() -> None:
+    told: list[tuple[Word, str, int]] = []
+    channel = WebChannel(elsewhere=lambda *word: told.append(word))
+    for _ in range(2):
+        channel.seen("a", 1, 2)
+    assert told == [(Word.SEEN, "a", 1), (Word.SEEN, "a", 2)] * 2
 
 
 async def test_a_message_reaches_no_other_woman(world: World) -> None:
@@ -155,14 +201,34 @@ async def test_the_cover_needs_no_open_page_but_content_does(world: World) -> No
         await world.channel.show("a", SCREENS["home"], None)
 
 
-async def test_stopping_closes_every_open_page(world: World) -> None:
+async def test_stopping_covers_every_open_page_before_its_stream_ends(world: World) -> None:
     running = asyncio.create_task(world.channel.run(world.line))
     async with world.channel.listen(world.line, "a") as stream:
         await asyncio.sleep(0)
+        await world.channel.remove("a", ["1"])  # this is no use to her any more
         running.cancel()
-        assert await stream.get() is None
-    with pytest.raises(asyncio.CancelledError):
-        await running
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert [stream.get_nowait(), stream.get_nowait()] == [Wipe(("window",)), None]
+
+
+async def test_a_page_that_comes_while_the_line_stops_is_covered(world: World) -> None:
+    await world.channel.close()
+    async with world.channel.listen(world.line, "a") as stream:
+        assert [stream.get_nowait(), stream.get_nowait()] == [Wipe(("window",)), None]
+        assert world.line.present == set()
+
+
+async def test_a_page_that_takes_nothing_is_covered_as_soon_as_it_can_be(world: World) -> None:
+    async with world.channel.listen(world.line, "a") as stream:
+        while not stream.full():
+            await world.channel.remove("a", ["1"])
+        await world.channel.remove("a", ["window"])
+        with pytest.raises(Unsent):
+            await world.channel.show("a", message(1, "Тук съм."), None)
+        assert world.line.present == set()
+        assert [stream.get_nowait(), stream.get_nowait()] == [Wipe(("window",)), None]
+        assert stream.empty()
 
 
 async def test_a_correction_is_made_once_her_page_has_it_and_needs_an_open_page(

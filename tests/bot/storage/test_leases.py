@@ -10,7 +10,7 @@ import pytest
 
 from bot.privacy.vault import Vault
 from bot.storage.outbox import LEASE
-from bot.storage.records import Case, Due, Lease, MessageState
+from bot.storage.records import Case, Due, Lease, MessageState, OnItsWay, StaffMember
 from bot.storage.store import Store
 from tests.bot.storage.conftest import NOON, Clock
 
@@ -40,8 +40,14 @@ async def states(store: Store, case: Case) -> list[MessageState]:
     return [message.state for message in await store.messages(case.id)]
 
 
+async def taken_row(store: Store, due: Due, worker: str) -> Due:
+    sending = await store.take(due.outbox_id, worker)
+    assert sending is not None
+    return sending
+
+
 async def taken(store: Store, due: Due, worker: str) -> Lease:
-    lease = await store.take(due.outbox_id, worker)
+    lease = (await taken_row(store, due, worker)).lease
     assert lease is not None
     return lease
 
@@ -51,8 +57,30 @@ async def test_of_two_that_take_the_same_conversation_at_once_one_has_it(
 ) -> None:
     due = await said(store, await opened(store), "едно", "две")
     taking = (store.take(due.outbox_id, "a"), other.take(due.outbox_id, "b"))
-    assert sum(lease is not None for lease in await asyncio.gather(*taking)) == 1
+    assert sum(due is not None for due in await asyncio.gather(*taking)) == 1
     assert await store.due(NOON) == await other.due(NOON) == []
+
+
+async def test_a_correction_and_a_send_at_once_end_in_the_same_words(
+    store: Store, other: Store, maria: StaffMember
+) -> None:
+    case = await opened(store)
+    assert await store.claim(case.id, maria.id)
+    for n in range(5):
+        message = await store.add_reply(case.id, maria.id, f"old {n}", f"k{n}")
+        [due] = await store.due(NOON)
+        sending, corrected = await asyncio.gather(
+            other.take(due.outbox_id, "a"),
+            store.correct(case.id, maria.id, message.id, f"new {n}"),
+            return_exceptions=True,
+        )
+        if sending is None:  # the other one had the case just then
+            sending = await taken_row(store, due, "a")
+        assert isinstance(sending, Due)
+        assert isinstance(corrected, OnItsWay) or corrected is True
+        says = f"old {n}" if isinstance(corrected, OnItsWay) else f"new {n}"
+        assert sending.message.text == says
+        assert await store.settle(due.outbox_id, MessageState.SENT, sending.lease)
 
 
 async def test_lease_runs_out_during_a_send_the_old_worker_is_fenced_off(

@@ -255,9 +255,10 @@ class LentVoices:
 class World:
     """One page with all that stands behind it."""
 
-    def __init__(self, *, public_url: str = "", demo: bool = False) -> None:
+    def __init__(self, *, public_url: str = "", demo: bool = False, patience: float = 30.0) -> None:
+        """`patience`: for how many seconds an answer and her page are waited for."""
         self.clock = Clock()
-        self.channel = WebChannel(answer_seconds=0.5, acknowledge=0.5)
+        self.channel = WebChannel(answer_seconds=patience, acknowledge=patience)
         self.line = Line(self.channel, SCREENS, self.clock)
         self.well: dict[str, bool] = {"database": True}
         self.parts = WebParts(

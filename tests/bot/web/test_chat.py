@@ -26,6 +26,8 @@ from tests.line import eventually
 
 EXIT = "https://bg.wikipedia.org/"
 BY_SCRIPT = {"X-Requested-With": "fetch"}
+SOON = 0.2
+"""How long an answer is waited for that never comes."""
 
 
 @pytest.fixture
@@ -161,6 +163,17 @@ async def test_a_page_opened_from_a_chat_shows_the_same_place_with_its_answers(
     assert received.event == Tapped(place, fresh=True)
 
 
+async def test_a_page_that_is_no_cover_carries_one_for_when_nobody_answers(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    page = await her.get(leads_to(world, Position("bg", "page")))
+    _, spare = page.text.split('<template id="spare">')
+    assert 'data-cover="1"' in spare
+    assert 'href="tel:112"' in spare
+    assert "Това не е по твоя вина." not in spare
+    assert "<template" not in (await her.get("/")).text
+
+
 async def test_a_page_opened_from_a_chat_is_kept_nowhere_and_sets_no_cookie(
     her: httpx.AsyncClient, world: World
 ) -> None:
@@ -289,7 +302,7 @@ async def test_hide_leads_away_even_when_nothing_else_works(
     her: httpx.AsyncClient, world: World
 ) -> None:
     await open_case(her)
-    world.line.hangs = True
+    world.line.hangs, world.channel._answer_seconds = True, SOON
     assert (await tap(her, "hide")).status_code == 303
     world.line.broken = True
     assert (await tap(her, "hide")).status_code == 303
@@ -347,6 +360,33 @@ async def test_a_cookie_of_no_case_is_taken_away(her: httpx.AsyncClient) -> None
     assert 'k=""' in (await tap(her, "home")).headers["set-cookie"]
 
 
+async def test_a_case_opens_under_no_address_that_was_there_before_it(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    planted = "a" * 22
+    her.cookies.set("k", planted)
+    opened = await tap(her, "open")
+    [hers] = world.line.cases
+    assert hers != planted
+    assert f"k={hers};" in opened.headers["set-cookie"]
+
+
+async def test_who_cannot_be_asked_about_her_case_keeps_it(
+    her: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token, asked = await open_case(her), asyncio.Event()
+
+    async def hangs(*_: str) -> bool:
+        await asked.wait()
+        return False
+
+    monkeypatch.setattr(world.line, "has_case", hangs)
+    monkeypatch.setattr("bot.web.chat.KNOWN_SECONDS", SOON)
+    assert 'href="tel:112"' in (await tap(her, "danger")).text
+    assert world.line.received[-1].address == token
+    asked.set()
+
+
 async def test_without_the_script_her_words_are_kept_and_her_case_stands(
     her: httpx.AsyncClient, world: World
 ) -> None:
@@ -358,14 +398,31 @@ async def test_without_the_script_her_words_are_kept_and_her_case_stands(
     assert "Изпратено" in page.text
 
 
-async def test_words_posted_twice_carry_one_key(her: httpx.AsyncClient, world: World) -> None:
+async def test_words_from_an_old_page_are_kept_and_answered_with_the_cover(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    await open_case(her)
+    world.line.due = [message(1, "Тук съм.")]
+    old = to(CASE, timedelta(minutes=31))
+    page = await her.post("/", data={"at": old, "text": "Ало"})
+    assert world.line.relayed == ["Ало"]
+    assert 'data-cover="1"' in page.text
+    assert "Ало" not in page.text
+    assert "Тук съм." not in page.text
+
+
+async def test_words_posted_twice_carry_one_key_and_other_words_their_own(
+    her: httpx.AsyncClient, world: World
+) -> None:
     await open_case(her)
     page = await tap(her, CASE)
     once = re.findall(r'name="once" value="([^"]+)"', page.text)
-    for _ in range(2):
-        await her.post("/", data={"at": to(CASE), "text": "Ало", "once": once[0]})
-    keys = [i.key for i in world.line.received if isinstance(i.event, Typed)]
-    assert keys == [once[0], once[0]]
+    for words in ("Ало", "Ало", "Ало, той идва"):  # under one key, as after a lost answer
+        await her.post("/", data={"at": to(CASE), "text": words, "once": once[0]})
+    first, again, other = (i.key for i in world.line.received if isinstance(i.event, Typed))
+    assert first == again != other
+    assert once[0] in first
+    assert "Ало" not in first
 
 
 async def test_without_the_script_answers_come_with_the_next_page_until_read(
@@ -375,10 +432,12 @@ async def test_without_the_script_answers_come_with_the_next_page_until_read(
     world.line.due = [message(1, "Здравей."), message(2, "Обади се:\n112")]
     page = (await tap(her, CASE)).text
     assert page.index("Здравей.") < page.index("Обади се:")
-    assert 'name="seen" value="2"' in page
+    assert 'name="seen" value="1 2"' in page
     assert "Мария" in page
     assert "Здравей." in (await tap(her, CASE)).text
-    assert "Здравей." not in (await tap(her, CASE, seen="2")).text
+    read = (await tap(her, CASE, seen="1")).text
+    assert "Здравей." not in read
+    assert "Обади се:" in read
 
 
 async def test_answers_stay_unread_on_the_cover(her: httpx.AsyncClient, world: World) -> None:
@@ -395,6 +454,7 @@ async def test_112_answers_when_the_rest_does_not(
     her: httpx.AsyncClient, world: World, fault: str
 ) -> None:
     setattr(world.line, fault, True)
+    world.channel._answer_seconds = SOON
     for answer in (await her.get("/"), await tap(her, "danger"), await her.get("/?start=x")):
         assert answer.status_code == 503
         assert 'href="tel:112"' in answer.text
@@ -409,6 +469,30 @@ async def test_words_that_could_not_be_kept_stand_in_the_field_again(
     assert ">Чакай ме.</textarea>" in page.text
     assert 'name="once" value="onceonce"' in page.text
     assert re.findall(r'class="mark at-(\w+)"', page.text) == ["home", "danger", "hide"]
+
+
+async def test_an_old_button_does_not_become_a_new_one_while_nothing_answers(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    world.line.broken = True
+    old = to("page", timedelta(minutes=31))
+    page = await her.post("/", data={"p": old, "at": old})
+    assert page.status_code == 503
+    assert 'data-cover="1"' in page.text
+    led = [payload.unpack(each) for each in re.findall(r'name="p" value="([^"]+)"', page.text)]
+    assert led == [Position("bg", "start")]
+    assert 'name="p" value="bg:page' in (await her.post("/", data={"p": to("page")})).text
+
+
+async def test_words_from_an_old_page_are_kept_for_her_and_lead_to_the_start(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    world.line.broken = True
+    old = to(CASE, timedelta(minutes=31))
+    page = (await her.post("/", data={"at": old, "text": "Чакай ме."})).text
+    assert ">Чакай ме.</textarea>" in page
+    stands = [payload.unpack(at) for at in re.findall(r'name="(?:at|p)" value="([^"]+)"', page)]
+    assert set(stands) == {Position("bg", "start")}
 
 
 async def test_an_unknown_address_and_a_fault_show_nothing_of_themselves(
@@ -499,11 +583,7 @@ async def test_an_answer_reaches_her_open_page_and_counts_once_she_has_it(
             assert (await event(lines))["text"] == "Тук съм.\n\n</p>"
             await her.post("/seen", data={"n": "7"})
             assert await sending == "7"
-        for _ in range(100):
-            if not world.line.present:
-                break
-            await asyncio.sleep(0.02)
-        assert world.line.present == set()
+        assert await eventually(lambda: not world.line.present)
 
 
 async def test_reading_on_an_open_page_says_that_she_is_back(server: str, world: World) -> None:
@@ -526,14 +606,31 @@ async def test_leaving_does_not_say_that_she_is_back(server: str, world: World) 
             assert world.line.present == set()
 
 
-async def test_a_stop_ends_an_open_stream(server: str, world: World) -> None:
+async def test_a_stop_covers_an_open_page_and_ends_its_stream(server: str, world: World) -> None:
     async with httpx.AsyncClient(base_url=server) as her:
         await open_case(her)
         async with her.stream("GET", "/live") as stream:
             lines = stream.aiter_lines()
             await anext(lines)
             await world.channel.close()
-            assert [line async for line in lines if line.startswith("data")] == []
+            told = [json.loads(line[6:]) async for line in lines if line.startswith("data")]
+            assert [wiped["all"] for wiped in told] == [True]
+
+
+async def test_the_stream_ends_with_all_that_was_kept_of_her(
+    server: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.web.chat.HEARTBEAT", 0.05)
+    async with httpx.AsyncClient(base_url=server) as her:
+        address = await open_case(her)
+        async with her.stream("GET", "/live") as stream:
+            lines = stream.aiter_lines()
+            for _ in range(6):  # it goes on while there is a case
+                await anext(lines)
+            world.line.cases.discard(address)
+            async for _ in lines:
+                pass
+        assert await eventually(lambda: not world.channel.addresses)
 
 
 async def test_there_is_no_stream_without_a_case(her: httpx.AsyncClient) -> None:
@@ -586,10 +683,25 @@ async def test_a_medium_comes_with_its_key_its_place_and_no_name(
     assert page.status_code == 200
     assert page.text.count('class="mine"') == 1
     got = next(each for each in world.line.received if isinstance(each.event, Sent))
-    assert (got.event, got.address, got.key) == (Sent(kind), address, "k-m")
+    assert (got.event, got.address) == (Sent(kind), address)
     assert got.position == Position("bg", CASE)
     assert world.line.given == [content]
     assert "Мария Иванова" not in page.text + repr(world.line.received)
+
+
+async def test_a_medium_given_twice_carries_one_key_and_another_its_own(
+    her: httpx.AsyncClient, world: World
+) -> None:
+    await open_case(her)
+
+    async def given(content: bytes) -> bool:  # the one before is done
+        return (await give(her, content)).status_code == 200
+
+    for content in (b"one", b"one", b"other"):
+        assert await eventually(lambda content=content: given(content))
+    first, again, other = (i.key for i in world.line.received if isinstance(i.event, Sent))
+    assert first == again != other
+    assert "k-m" in first
 
 
 async def test_for_the_script_there_is_nothing_to_show(

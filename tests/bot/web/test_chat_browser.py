@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright
 
 from bot import media
-from dialogs.model import CASE, Position, Tapped, Typed
+from dialogs.model import CASE, Position, Started, Tapped, Typed
 from tests import sounds
 from tests.bot.web.fakes import SCREENS, World, made, message, served
 from tests.line import eventually
@@ -59,7 +59,6 @@ async def phone(browser: Browser) -> AsyncIterator[BrowserContext]:
 @pytest.fixture
 async def page(phone: BrowserContext, address: str) -> AsyncIterator[Page]:
     page = await phone.new_page()
-    page.set_default_timeout(5000)
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda said: faults.append(said.text) if "Policy" in said.text else None)
@@ -118,11 +117,8 @@ async def test_hide_covers_at_once_and_leaves_nothing_to_go_back_to(
     await open_case(page, world)
     await page.click(".at-hide")
     await page.wait_for_url(EXIT)
-    for _ in range(100):
-        if world.line.received[-1].event == Tapped(Position("bg", "hide"), True):
-            break
-        await asyncio.sleep(0.02)
-    assert world.line.received[-1].event == Tapped(Position("bg", "hide"), True)
+    hidden = Tapped(Position("bg", "hide"), True)
+    assert await eventually(lambda: world.line.received[-1].event == hidden)
     await page.go_back()
     assert page.url != address
 
@@ -190,6 +186,75 @@ async def test_words_that_did_not_arrive_stay_and_keep_their_key(page: Page, wor
     assert len(set(keys)) == 1
 
 
+async def test_words_changed_after_a_lost_answer_are_a_message_of_their_own(
+    page: Page, world: World
+) -> None:
+    await open_case(page, world)
+
+    async def lose(route: Route) -> None:
+        await route.fetch()
+        await route.abort("connectionreset")
+
+    await page.route(lambda url: url.endswith("/"), lose, times=1)
+    await page.fill("#text", "Ало")
+    await page.click(".send")
+    await page.wait_for_selector("#trouble:not([hidden])")
+    await page.fill("#text", "Ало, той идва")
+    await page.click(".send")
+    await page.wait_for_selector(".mine >> text=той идва")
+    assert world.line.relayed == ["Ало", "Ало, той идва"]
+    assert len({i.key for i in world.line.received if isinstance(i.event, Typed)}) == 2
+
+
+async def test_words_on_their_way_keep_their_key_when_her_screen_changes(
+    page: Page, world: World
+) -> None:
+    address = await open_case(page, world)
+    came, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(route: Route) -> None:
+        came.set()
+        await go_on.wait()
+        await route.continue_()
+
+    key = await page.input_value("#write [name=once]")
+    await page.route(lambda url: url.endswith("/"), slowly, times=1)
+    await page.fill("#text", "Ало")
+    await page.click(".send")
+    await came.wait()
+    window = made(SCREENS[CASE], world.clock(), in_case=True, code=None)
+    await world.channel.show(address, replace(window, text="Има ново."), None)
+    await page.wait_for_selector("#first >> text=Има ново.")
+    assert await page.input_value("#write [name=once]") == key
+    go_on.set()
+    await page.wait_for_selector(".mine")
+    assert await page.input_value("#text") == ""
+    assert await page.input_value("#write [name=once]") != key
+
+
+async def test_each_message_is_told_by_itself_and_again_when_asked_for_again(
+    page: Page, world: World
+) -> None:
+    address = await open_case(page, world)
+    for number in (4_184_929_057_000_002, 4_184_929_057_000_001, 7):
+        for _ in range(2):
+            shown = await world.channel.show(address, message(number, f"ред {number}"), None)
+            assert shown == str(number)
+            world.channel._read.clear()  # as in a process that has just started
+    assert await page.locator(".theirs").count() == 3
+
+
+async def test_what_was_corrected_before_it_was_known_to_be_read_takes_its_place(
+    page: Page, world: World
+) -> None:
+    address = await open_case(page, world)
+    await world.channel.show(address, message(1, "Утре в 9."), None)
+    mended = replace(message(1, "Утре в 10."), edited=True)
+    assert await world.channel.show(address, mended, None) == "1"
+    assert "Утре в 10." in await page.inner_text(".theirs")
+    assert await page.locator(".theirs").count() == 1
+
+
 async def test_without_a_line_she_still_sees_112(page: Page, phone: BrowserContext) -> None:
     await enter(page)
     await phone.set_offline(True)
@@ -216,6 +281,66 @@ async def test_a_page_left_alone_becomes_the_cover(phone: BrowserContext, addres
     await page.clock.fast_forward("02:00")
     await page.wait_for_selector("text=Супа от леща")
     assert await page.locator(".marks").count() == 0
+
+
+async def away(page: Page) -> list[str]:
+    """From now on nothing answers but the stream; what is asked stands in the list."""
+    asked: list[str] = []
+
+    async def refuse(route: Route) -> None:
+        asked.append(route.request.method)
+        await route.abort("connectionrefused")
+
+    await page.route(lambda url: url.endswith("/"), refuse)
+    return asked
+
+
+async def test_a_page_left_alone_is_covered_while_the_line_is_away_and_renewed_after_it(
+    phone: BrowserContext, world: World, address: str
+) -> None:
+    page = await phone.new_page()
+    await page.clock.install()
+    await page.goto(address)
+    await enter(page)
+    asked, before = await away(page), len(world.line.received)
+    await page.clock.fast_forward("11:00")
+    await page.wait_for_selector("text=Супа от леща")
+    assert await page.locator(".marks").count() == 0
+    assert await page.locator("a[href='tel:112']").first.is_visible()
+
+    assert await eventually(lambda: len(asked) > 1)
+    assert len(world.line.received) == before
+    await page.unroute_all()
+    assert await eventually(lambda: len(world.line.received) > before)
+    assert world.line.received[-1].event == Started(None)
+    await page.wait_for_selector("text=Супа от леща")
+
+
+async def test_while_the_line_is_away_a_tap_on_the_cover_shows_112(
+    page: Page, world: World
+) -> None:
+    her = await open_case(page, world)
+    await world.channel.show(her, message(1, "Тук съм."), None)
+    await away(page)
+    await world.channel.remove(her, ["window", "1"])  # another page of hers was hidden
+    await page.wait_for_selector("text=Супа от леща")
+    assert "Тук съм." not in await page.content()
+    await page.get_by_role("button", name="Още една рецепта").click()
+    await page.wait_for_selector("#trouble a[href='tel:112']", state="visible")
+
+
+async def test_a_page_that_began_behind_the_cover_is_covered_while_the_line_is_away(
+    phone: BrowserContext, world: World, address: str
+) -> None:
+    page = await phone.new_page()
+    await page.clock.install()
+    await page.goto(address + world.parts.links.page(Position("bg", "page")).split("/", 3)[3])
+    await page.wait_for_selector("text=Това не е по твоя вина")
+    await away(page)
+    await page.clock.fast_forward("11:00")
+    await page.wait_for_selector("main a[href='tel:112']:visible")
+    assert await page.locator(".marks").count() == 0
+    assert "по твоя вина" not in await page.inner_text("body")
 
 
 async def test_it_works_without_the_script(browser: Browser, world: World, address: str) -> None:
