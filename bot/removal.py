@@ -5,7 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from bot.channels.base import Channel, Handle, Throttled, Unknown, Unsent, Who
+from bot.channels.base import (
+    Channel,
+    Handle,
+    SendError,
+    Throttled,
+    Unauthorised,
+    Unknown,
+    Unsent,
+    Who,
+)
 from bot.privacy.redact import EventLog
 
 log = EventLog("windows")
@@ -33,7 +42,7 @@ class Removal:
         self._retry = retry
 
     async def remove(self, who: Who, handles: Sequence[Handle], *, urgent: bool = True) -> bool:
-        """Remove these messages. False: the platform was away for too long."""
+        """Remove these messages. False: it may be possible later, and was not for too long."""
         channel = self._channels[who.channel]
         return not handles or await self._insist(
             lambda: channel.remove(who.address, handles, urgent=urgent)
@@ -41,10 +50,16 @@ class Removal:
 
     async def remove_stored(self, who: Who, handles: Sequence[Handle]) -> None:
         """Remove, and only then forget: a restart in between finds what still stands there."""
+        await self.remove_known(who, handles, lambda: self._removed(who, handles))
+
+    async def remove_known(
+        self, who: Who, handles: Sequence[Handle], forget: Callable[[], Awaitable[None]]
+    ) -> None:
+        """As `remove_stored`; `forget` ends that they are known."""
         if not handles or not await self.remove(who, handles):
             return
         try:
-            await self._removed(who, handles)
+            await forget()
         except Exception as error:  # then they are removed once more, which is no error
             log.failed("kept_unknown", error)
 
@@ -73,7 +88,7 @@ class Removal:
                 await asyncio.sleep(pause)
             except Exception as error:
                 log.failed("not_removed", error)
-                return True
+                return isinstance(error, SendError) and not isinstance(error, Unauthorised)
             else:
                 return True
         return False

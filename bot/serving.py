@@ -36,6 +36,8 @@ DRAIN_SECONDS = 6.0
 """Of the ten that a clean stop may take; the rest is for the web server and the database."""
 LAST_SECONDS = 1.0
 TICK_SECONDS = 5
+TIDY_SECONDS = 600
+"""Until what still stands in a chat is tried again."""
 BEGIN_SECONDS = 2.0
 """How long the web waits at the start for the channels."""
 GIVE_UP_SECONDS = 3.0
@@ -233,7 +235,7 @@ async def _begun(phen: Phen) -> None:
 
 
 async def _web(phen: Phen) -> None:
-    with phen.delivery.serving(WEB):
+    with _serving(phen, WEB):
         await _receive(phen, WEB, partial(phen.web.run, phen.conversation))
 
 
@@ -249,12 +251,30 @@ async def _channel(phen: Phen, channel: Channel) -> None:
         await asyncio.sleep(AGAIN_SECONDS)
     mailing = asyncio.create_task(phen.mailer.run(channel.name))
     try:
-        with phen.delivery.serving(channel.name):
+        with _serving(phen, channel.name):
             await _receive(phen, channel.name, partial(channel.run, phen.conversation))
     finally:
         mailing.cancel()  # it settles by itself what is under way: to cover what is open is urgent
         if not phen.store.together.holds(channel.name):
             await phen.screens.give_up(channel.name, GIVE_UP_SECONDS)
+
+
+@contextlib.contextmanager
+def _serving(phen: Phen, name: str) -> Iterator[None]:
+    """From here the channel is served: also what was to be removed when a process was killed."""
+
+    async def clear() -> None:
+        try:
+            await remove_leftovers(phen.store, phen.windows, phen.channels, {name})
+        except Exception as error:  # the clock tries again
+            log.failed("tick_failed", error)
+
+    with phen.delivery.serving(name):
+        clearing = asyncio.create_task(clear())
+        try:
+            yield
+        finally:
+            clearing.cancel()
 
 
 async def _receive(phen: Phen, name: str, run: Callable[[], Awaitable[None]]) -> None:
@@ -320,8 +340,8 @@ def _own_clock(phen: Phen) -> Clock:
     clock.every(TICK_SECONDS, phen.stop.refresh, "stop switch")
     clock.every(TICK_SECONDS, ring, "her ring")
     clock.every(TICK_SECONDS, phen.aside.tick, "set aside")
-    clock.every(600, tidy, "old messages")
-    clock.every(600, clear, "old reminders")
+    clock.every(TIDY_SECONDS, tidy, "old messages")
+    clock.every(TIDY_SECONDS, clear, "leftovers")
     return clock
 
 

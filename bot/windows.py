@@ -284,10 +284,16 @@ class Windows:
 
     def remove(self, who: Who, handles: Sequence[Handle]) -> None:
         """Remove messages from her chat, beside the line: nobody waits for it."""
-        if (window := self._windows.get(who)) is not None:
-            window.said = [handle for handle in window.said if handle not in handles]
+        self._unsay(who, handles)
         if handles:
             self._tasks.spawn(self._removal.remove(who, list(handles)))
+
+    def remove_known(
+        self, who: Who, handles: Sequence[Handle], forget: Callable[[], Awaitable[None]]
+    ) -> None:
+        """As `remove`. `forget` is called once they are gone, or can never be removed."""
+        self._unsay(who, handles)
+        self._tasks.spawn(self._removal.remove_known(who, list(handles), forget))
 
     def tidy(self, who: Who, handles: Sequence[Handle]) -> None:
         """As `remove`, for what nobody waits for at all: after everything else."""
@@ -350,6 +356,10 @@ class Windows:
             await asyncio.wait(tasks)
 
     # --- the line of calls -----------------------------------------------------------------
+
+    def _unsay(self, who: Who, handles: Sequence[Handle]) -> None:
+        if (window := self._windows.get(who)) is not None:
+            window.said = [handle for handle in window.said if handle not in handles]
 
     def _window(self, who: Who) -> Window:
         window = self._windows.get(who)

@@ -76,15 +76,18 @@ class Membership:
         for known in (self._later, self._unmet):
             for note_id in known.keys() - notes.keys():
                 del known[note_id]
-        now = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         for note_id, note in notes.items():
             if self._later.get(note_id, now) <= now:
-                self._later[note_id] = now + await self._try(note)
+                pause = await self._try(note)
+                self._later[note_id] = loop.time() + pause
 
     async def _try(self, note: GroupNote) -> float:
         """Do it; after how many seconds to look again. What fails with one holds up no other."""
         group = await self._store.newest_group(self._chat)
         call = self._bot.put_out if note.wish is Wish.OUT else self._bot.let_back
+        unmet = False
         try:
             await call(group, int(note.address))
         except GroupMoved as moved:
@@ -93,6 +96,7 @@ class Membership:
         except Unmet:
             if note.wish is Wish.OUT and not self._is_believed(note):
                 return REFUSED_SECONDS
+            unmet = True
         except (Refused, Gone, Unauthorised):
             await self._refused(note)
             return REFUSED_SECONDS
@@ -101,7 +105,7 @@ class Membership:
         except Exception as error:
             log.failed("forum_failed", error)
             return AGAIN_SECONDS
-        await self._store.group_note_done(note)
+        await self._store.group_note_done(note, unmet=unmet)
         if note.wish is Wish.OUT:
             log.event("member_put_out")
         return AGAIN_SECONDS

@@ -13,7 +13,7 @@ from bot.privacy.vault import day_of
 from bot.storage import call_keys
 from bot.storage.calls import OLDEST
 from bot.storage.handing import count_unanswered
-from bot.storage.leftovers import leave
+from bot.storage.leftovers import Leftover, leave
 from bot.storage.mail_counts import drop
 from bot.storage.outbox import Handles
 from bot.storage.part import OPEN, log
@@ -26,6 +26,7 @@ from bot.storage.tables import (
     calls,
     cases,
     failed_logins,
+    former_logins,
     group_notes,
     handles,
     leftovers,
@@ -47,17 +48,20 @@ PURGE_PATIENCE = 2.0
 class Erasure(Handles, Subscriptions):
     """Deletes so that nothing can be read again: keys, rows, write-ahead log."""
 
-    traces_remain = False
-    """Deleted rows still stand in the write-ahead log, since somebody reads an old snapshot."""
-
     async def forget(
         self,
         channel: str,
         address: str,
         patience: float = FORGET_PATIENCE,
         begun_before: datetime | None = None,
-    ) -> list[str]:
-        """Delete all about this address; returns the handles of what stands in her chat.
+        *,
+        gone: bool = False,
+    ) -> list[Leftover]:
+        """Delete all about this address; returns what stands in her chat.
+
+        Where that is, and nothing else of her, is known until it is removed from there
+        (`drop_leftovers`); of who is `gone` not even that: she has left the line, which reaches
+        her chat no more.
 
         `patience` is how many seconds to try to empty the write-ahead log; see `leave_no_trace`.
         `begun_before`: a reminder that she set or read in an hour since then stays.
@@ -79,14 +83,19 @@ class Erasure(Handles, Subscriptions):
                 await connection.execute(
                     audit.insert().values(at=whole_hour(self._now()), action="forgotten")
                 )
+            stands = [] if gone else list(dict.fromkeys(found))
+            left = await self._leave_nameless(connection, channel, address, stands)
         if rows:
             await self._destroy_unused_keys(self._today())
         if rows or self._database.log_bytes():  # also of what went before, as at a *stop*
             await self._leave_no_trace(patience)
-        return found
+        return left
 
     async def leave_no_trace(self) -> None:
-        """Empty the write-ahead log if that failed before: to be called every few seconds."""
+        """Empty the write-ahead log, if deleted rows still stand there: every few seconds.
+
+        That may have failed before, since somebody reads an old snapshot.
+        """
         if self.traces_remain:
             await self._leave_no_trace(PURGE_PATIENCE)
 
@@ -167,6 +176,7 @@ def _spoken_of() -> Any:
     return or_(
         exists().where(cases.c.claimed_by == staff.c.id),
         exists().where(messages.c.staff_id == staff.c.id),
+        exists().where(sessions.c.staff_id == staff.c.id),
     )
 
 
@@ -182,6 +192,7 @@ async def _delete_old(connection: AsyncConnection, cutoffs: Cutoffs) -> dict[str
         "sessions": (sessions, (sessions.c.expires_at <= cutoffs.now,)),
         "invites": (staff, uninvited),
         "failed_logins": (failed_logins, (failed_logins.c.at <= cutoffs.failed_logins,)),
+        "former_logins": (former_logins, (former_logins.c.until <= cutoffs.now,)),
         "blocks": (blocks, (blocks.c.case_id.is_(None), blocks.c.until <= cutoffs.now)),
         "calls": (calls, (calls.c.at <= cutoffs.now - OLDEST,)),
         "lent": (lent, (lent.c.until <= cutoffs.now,)),

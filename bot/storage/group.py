@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.privacy.vault import Tampered
 from bot.storage.part import Part, log, new_id
 from bot.storage.records import GroupNote, Role, Wish
-from bot.storage.tables import group_notes, staff
+from bot.storage.tables import audit, group_notes, staff
 
 
 async def put_out(connection: AsyncConnection, staff_id: str, now: datetime) -> None:
@@ -92,11 +92,17 @@ class GroupNotes(Part):
             found.append(GroupNote(row.id, row.staff_id, row.name, wish, row.refused, address))
         return found
 
-    async def group_note_done(self, note: GroupNote) -> None:
-        """Telegram has done it. What is wished of her since then stays."""
+    async def group_note_done(self, note: GroupNote, *, unmet: bool = False) -> None:
+        """Telegram has done it, or knows nobody there (`unmet`). What is wished since then stays.
+
+        The audit keeps when somebody was put out.
+        """
         same = group_notes.c.id == note.id, group_notes.c.wish == note.wish
+        put_out = {"at": self._now(), "staff_id": note.staff_id, "action": "account.put_out"}
         async with self._database.write() as connection:
-            await connection.execute(group_notes.delete().where(*same))
+            done = await connection.execute(group_notes.delete().where(*same))
+            if done.rowcount and note.wish is Wish.OUT and not unmet:
+                await connection.execute(audit.insert().values(**put_out))
 
     async def group_note_refused(self, note: GroupNote) -> None:
         """Telegram does not do it, and a person must."""

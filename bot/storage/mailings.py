@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.privacy.redact import EventLog
 from bot.privacy.vault import Tampered
+from bot.storage.leftovers import forget_leftovers
 from bot.storage.mail_counts import (
     DELIVERED,
     FAILED,
@@ -224,7 +225,7 @@ class Mailings(Subscriptions):
         indexes = (await connection.execute(theirs)).scalars().all()
         await drop(connection, subscriptions.c.address_index.in_(indexes), self._now())
         for index in set(indexes):
-            await self._leftovers_of(connection, index)
+            await forget_leftovers(connection, index)
 
     def _mailing(self, row: Row[Any]) -> Mailing | None:
         try:

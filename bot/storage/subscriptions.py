@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.privacy.retention import known_at, whole_hour
 from bot.privacy.vault import Tampered
 from bot.storage import reminding, said
-from bot.storage.leftovers import Leftovers, leave
+from bot.storage.leftovers import Leftover, Leftovers, forget_leftovers, leave
 from bot.storage.mail_counts import drop
 from bot.storage.mail_records import CentreWords
 from bot.storage.part import log, new_id
@@ -30,7 +30,7 @@ from bot.storage.rows import (
     reception_of,
     subscription_of,
 )
-from bot.storage.tables import receptions, subscriptions
+from bot.storage.tables import cases, receptions, subscriptions
 from scheduler import plan
 from scheduler.model import SAFE_HOURS, Reception, Subscription
 
@@ -179,14 +179,24 @@ class Subscriptions(Leftovers):
             change = subscriptions.update().where(mine, there).values(**again)
             return (await connection.execute(change)).rowcount > 0
 
-    async def unsubscribe(self, channel: str, address: str) -> list[str]:
-        """She wants no reminder any more; the handles of those that stand in her chat."""
+    async def unsubscribe(self, channel: str, address: str) -> list[Leftover]:
+        """She wants no reminder any more, nor to be rung for an answer in her case.
+
+        Returns what of them stands in her chat: it is known until it is removed from there.
+        """
+        index = self._index(channel, address)
+        mine, quiet = subscriptions.c.address_index == index, cases.c.address_index == index
         async with self._database.write() as connection:
-            return await self._unsubscribe(connection, self._index(channel, address))
+            await leave(connection, mine, self._now())
+            await drop(connection, mine, self._now())
+            never = cases.update().where(quiet).values(nudge_hours=None, nudge_words=None)
+            await connection.execute(never)
+            return await self._leftovers_of(connection, index)
 
     async def _unsubscribe(
         self, connection: AsyncConnection, index: bytes, begun_before: datetime | None = None
     ) -> list[str]:
+        """End her reminders; the handles of what stands in her chat, which are forgotten here."""
         mine = subscriptions.c.address_index == index
         if begun_before is not None:
             here = subscriptions.c.here_at
@@ -194,7 +204,9 @@ class Subscriptions(Leftovers):
         rows = (await connection.execute(select(subscriptions).where(mine))).all()
         await drop(connection, mine, self._now())
         stands = [handle for row in rows if (handle := self._reminder(row)) is not None]
-        return stands + await self._leftovers_of(connection, index)
+        stands += [each.handle for each in await self._leftovers_of(connection, index)]
+        await forget_leftovers(connection, index)
+        return stands
 
     # --- what is due -----------------------------------------------------------------------------
 
@@ -271,9 +283,6 @@ class Subscriptions(Leftovers):
         return late
 
     # --- sealed values ---------------------------------------------------------------------------
-
-    def _seal(self, column: str, row_id: str, value: str) -> bytes:
-        return self._vault.seal(column, "subscriptions", column, row_id, value.encode())
 
     def _reminder(self, row: Row[Any]) -> str | None:
         """The handle of the last reminder in her chat, if there is one."""

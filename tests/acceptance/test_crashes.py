@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 
+from bot.app import join
+from bot.settings import Settings
+from scheduler.model import Reception
 from tests.acceptance.consultant import Consultant, at_the_desk
 from tests.acceptance.program import Program, a_program
 from tests.acceptance.reader import CONTENT, TEXTS, Reader
 from tests.line import eventually
-from tests.standins.telegram import Fault, TelegramStandIn
+from tests.standins.telegram import ApiError, Chat, Fault, Shown, TelegramStandIn
 
 
 def screen(node: str) -> str:
@@ -41,7 +47,7 @@ def _only_the_cover(reader: Reader) -> bool:
 async def _reads(program: Program, consultant: Consultant, *words: str) -> None:
     """The desk of the program as it runs now shows each of these once."""
     async with httpx.AsyncClient(
-        base_url=program.url, follow_redirects=True, cookies=consultant.client.cookies
+        base_url=program.url, follow_redirects=True, cookies=consultant.client.cookies, timeout=60
     ) as client:
         again = Consultant(client)
         await again.get("/desk")
@@ -116,6 +122,63 @@ def _undecided(program: Program) -> int:
     return program.count("messages WHERE state = 'unknown'")
 
 
+@contextlib.contextmanager
+def nothing_removed(server: TelegramStandIn) -> Iterator[None]:
+    """Telegram takes everything but what would remove a message."""
+
+    def fails(chat: Chat, messages: Sequence[Shown]) -> None:
+        raise ApiError(502, "Bad Gateway")
+
+    removes = server._delete
+    server._delete = fails  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        server._delete = removes  # type: ignore[method-assign]
+
+
+async def test_killed_right_after_she_deleted_everything_her_words_leave_her_chat(
+    tmp_path: Path,
+) -> None:
+    async with a_program(tmp_path, quick=True) as (program, server):
+        reader = await _in_a_case(server)
+        reader.woman.types("едно")
+        assert await eventually(lambda: program.count("messages") == 1)
+        with nothing_removed(server):
+            reader.woman.taps(payload="bg:forget_yes")
+            assert await eventually(lambda: program.count("cases") == 0 and not server.updates)
+            await program.is_killed()
+        assert "едно" in [shown.words for shown in reader.woman.chat]
+        assert program.count("leftovers") > 0
+        await program.starts()
+        assert await eventually(lambda: program.count("leftovers") == 0)
+        assert "едно" not in [shown.words for shown in reader.woman.chat]
+
+
+async def test_killed_right_after_her_stop_the_reminder_leaves_her_chat(tmp_path: Path) -> None:
+    async with a_program(tmp_path, quick=True) as (program, server):
+        woman = server.woman()
+        async with join(Settings(data_dir=program.data)) as phen:
+            start = phen.now() + timedelta(days=3)
+            planned = Reception("r1", "rse05", "Ветово", start, start + timedelta(hours=4))
+            await phen.store.save_receptions([planned])
+            who = "telegram", str(woman.id)
+            await phen.store.subscribe(*who, "bg", "rse05", "day", "remind_words.go.a")
+            await phen.store.save_receptions([replace(planned, place="Гарата")])
+        assert await eventually(lambda: program.count("subscriptions WHERE handle <> ''") == 1)
+        (reminder,) = woman.chat
+        with nothing_removed(server):
+            woman.types("стоп")
+            assert await eventually(
+                lambda: program.count("subscriptions") == 0 and not server.updates
+            )
+            await program.is_killed()
+        assert reminder in woman.chat
+        await program.starts()
+        assert await eventually(lambda: reminder not in woman.chat)
+        assert await eventually(lambda: program.count("leftovers") == 0)
+
+
 async def test_sigterm_under_load_is_out_within_ten_seconds_and_leaves_covers(
     tmp_path: Path,
 ) -> None:
@@ -138,7 +201,9 @@ async def test_sigterm_under_load_is_out_within_ten_seconds_and_leaves_covers(
 
         load = asyncio.create_task(taps_on())
         await asyncio.sleep(2)
-        assert any(shown.caption != screen("start") for r in readers for shown in r.woman.chat)
+        assert await eventually(
+            lambda: any(s.caption != screen("start") for r in readers for s in r.woman.chat)
+        )
         seconds = await program.is_stopped()
         load.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -152,7 +217,7 @@ async def test_sigterm_under_load_is_out_within_ten_seconds_and_leaves_covers(
 async def test_a_wrong_token_is_not_printed_and_the_web_goes_on(tmp_path: Path) -> None:
     wrong = "7301:AAE-this-is-not-the-token"
     async with a_program(tmp_path, PHEN_TELEGRAM_TOKEN=wrong) as (program, _):
-        async with httpx.AsyncClient(base_url=program.url) as client:
+        async with httpx.AsyncClient(base_url=program.url, timeout=60) as client:
 
             async def says_so() -> bool:
                 health = await client.get("/healthz")

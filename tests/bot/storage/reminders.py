@@ -5,13 +5,14 @@ It is Sunday, 22 November 2026, 14:34 in Ruse. The reception is on 1 December fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
+from bot.storage.leftovers import Leftover
 from bot.storage.mail_records import Mailing, MailingEnd, MailingOutcome
 from bot.storage.store import Store
 from bot.storage.tables import subscriptions
@@ -35,6 +36,11 @@ BEFORE, MORNING = at("2026-11-29 18:00"), at("2026-12-01 09:00")
 def reception(name: str = "r", start: str = "2026-12-01 10:00", there: str = "rse04") -> Reception:
     begins = at(start)
     return Reception(name, there, "Бяла, читалището", begins, begins + timedelta(hours=4))
+
+
+def handles(left: Sequence[Leftover]) -> list[str]:
+    """Under which each of these stands in her chat."""
+    return [each.handle for each in left]
 
 
 async def wait(

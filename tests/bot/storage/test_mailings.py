@@ -25,6 +25,7 @@ from tests.bot.storage.reminders import (
     WORKER,
     at,
     crowd,
+    handles,
     hers,
     reception,
     send,
@@ -109,7 +110,7 @@ async def test_the_handle_of_what_stands_in_her_chat_is_kept_and_given_out(
     (mailing,) = await take(store)
     assert (mailing.handle, mailing.reminder) == ("4711", Reminder.MORNING)
     await settle(store, mailing, end=MailingEnd.UNKNOWN)
-    assert await store.unsubscribe("telegram", "73019") == ["4711"]
+    assert handles(await store.unsubscribe("telegram", "73019")) == ["4711"]
 
 
 async def test_what_did_not_arrive_is_tried_later_and_a_refusal_counts(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -163,6 +164,34 @@ async def test_who_was_frozen_before_the_update_is_to_leave_the_group(
     await upgraded.close()
 
 
+async def test_who_is_logged_in_at_the_update_stays_so_for_two_hours_and_is_no_stranger(
+    store: Store, url: str, empty: str, maria: StaffMember, vault: Vault, clock: Clock
+) -> None:
+    await store.add_session(b"s", maria.id, datetime.now(UTC) + timedelta(days=9999))
+
+    def to_0008(connection: Connection) -> None:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0008")
+
+    await on(empty, to_0008)
+    async with store._database.read() as source, writer(empty) as target:
+        old = MetaData()
+        await target.run_sync(old.reflect)
+        for name in ("staff", "sessions"):
+            await _copied(source, target, metadata.tables[name], old.tables[name])
+    migrate(empty)
+    upgraded = await Store.open(empty, vault, clock)
+    session = await upgraded.session(b"s")
+    assert session is not None
+    assert session.seen_at is not None
+    assert abs(session.seen_at - datetime.now(UTC)) < timedelta(hours=1)
+    found = await upgraded.credentials("maria")
+    assert found is not None
+    assert found.known_since is None
+    await upgraded.close()
+
+
 async def _copied(
     source: AsyncConnection, target: AsyncConnection, table: Table, old: Table
 ) -> None:
@@ -207,4 +236,4 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty: str) -> None:
     with pytest.raises(Exception, match="audit"):
         migrate(empty)
     assert await on(empty, lambda connection: inspect(connection).get_table_names()) == ["audit"]
-    assert newest() == "0007"
+    assert newest() == "0009"

@@ -23,6 +23,7 @@ from tests.bot.storage.reminders import (
     WORKER,
     at,
     crowd,
+    handles,
     hers,
     live,
     reception,
@@ -89,8 +90,9 @@ async def test_a_reminder_that_stands_in_her_chat_is_still_known_when_she_asks_a
     await tick(store)
     await settle(store, *await take(store), handle="4711")
     await wait(store, hours="am")
-    assert await store.unsubscribe("telegram", "73019") == ["4711"]
+    assert handles(await store.unsubscribe("telegram", "73019")) == ["4711"]
     assert await store.subscriptions_of("telegram", "73019") == []
+    await removed(store)
     assert await store.unsubscribe("telegram", "73019") == []
 
 
@@ -702,11 +704,21 @@ async def test_forget_leaves_no_byte_of_her_reminders(
         for value in row if value is not None
     ]  # fmt: skip
     assert len(cipher) == 7
-    assert await store.forget("telegram", "73019") == ["4711"]
+    assert handles(await store.forget("telegram", "73019")) == ["4711"]
     disk = b"\0".join(path.read_bytes() for path in sorted(file.parent.glob("phen.db*")))
     for value in cipher:
         assert (value if isinstance(value, bytes) else str(value).encode()) not in disk
     assert not store.traces_remain
+    assert await store.counts() == {**before, "mailings": 1, "leftovers": 1}
+    ((found, *sealed),) = await rows(
+        store, "SELECT address_index, sealed_for, address, handle FROM leftovers"
+    )
+    assert found is None, "nothing finds it by her address"
+    await removed(store)
+    await store.leave_no_trace()
+    disk = b"\0".join(path.read_bytes() for path in sorted(file.parent.glob("phen.db*")))
+    for value in sealed:
+        assert (value if isinstance(value, bytes) else str(value).encode()) not in disk
     assert await store.counts() == {**before, "mailings": 1}
 
 
@@ -754,6 +766,11 @@ async def still_stand(store: Store, channel: str = "telegram") -> list[tuple[str
     return [(each.address, each.handle) for each in await store.leftovers([channel])]
 
 
+async def removed(store: Store) -> None:
+    """All that is known was removed from the chats."""
+    await store.drop_leftovers([each.id for each in await store.leftovers(["telegram"])])
+
+
 @pytest.mark.parametrize("by_purge", [False, True], ids=["looked at", "purged"])
 async def test_a_reminder_that_is_over_is_known_until_it_is_removed_from_her_chat(
     store: Store, clock: Clock, url: str, vault: Vault, by_purge: bool
@@ -766,7 +783,7 @@ async def test_a_reminder_that_is_over_is_known_until_it_is_removed_from_her_cha
     again = await Store.open(url, vault, clock)  # whatever became of the process
     assert await still_stand(again) == [("73019", "4711")]
     assert await still_stand(again, "viber") == []
-    await again.drop_leftovers([each.id for each in await again.leftovers(["telegram"])])
+    await removed(again)
     assert await still_stand(again) == []
     await again.drop_leftovers([])
     await again.close()
@@ -792,7 +809,7 @@ async def test_whoever_wants_the_next_keeps_no_reminder_of_the_last_in_her_chat(
     await tick(store)
     assert (await hers(store)).reception is None
     assert await still_stand(store) == [("73019", "4711")]
-    assert await store.unsubscribe("telegram", "73019") == ["4711"]
+    assert handles(await store.unsubscribe("telegram", "73019")) == ["4711"]
 
 
 async def test_whoever_wants_silence_from_now_on_keeps_none_either(
@@ -804,18 +821,16 @@ async def test_whoever_wants_silence_from_now_on_keeps_none_either(
     assert await still_stand(store) == [("73019", "4711")]
 
 
-@pytest.mark.parametrize("how", ["stop", "forget", "gone"])
-async def test_who_ends_all_is_no_longer_known_for_what_is_over(
+@pytest.mark.parametrize("how", ["bounced", "left"])
+async def test_of_who_left_the_line_is_not_known_what_stands_in_her_chat(
     store: Store, clock: Clock, how: str
 ) -> None:
     await reminded(store, clock)
     clock.moment = reception().end
     await tick(store)
     await wait(store, there="rse27")
-    if how == "stop":
-        assert await store.unsubscribe("telegram", "73019") == ["4711"]
-    elif how == "forget":
-        assert await store.forget("telegram", "73019") == ["4711"]
+    if how == "left":
+        assert await store.forget("telegram", "73019", gone=True) == []
     else:
         await store.save_receptions([reception("next", "2026-12-02 10:00", "rse27")])
         await tick(store)
@@ -823,6 +838,74 @@ async def test_who_ends_all_is_no_longer_known_for_what_is_over(
         await tick(store)
         await send(store, end=MailingEnd.GONE)
     assert (await store.counts())["leftovers"] == 0
+
+
+@pytest.mark.parametrize("how", ["stop", "forget"])
+@pytest.mark.parametrize("is_over", [False, True])
+async def test_what_she_ends_is_known_through_a_kill_until_it_is_removed_from_her_chat(
+    store: Store, clock: Clock, url: str, vault: Vault, how: str, is_over: bool
+) -> None:
+    await reminded(store, clock)
+    if is_over:
+        clock.moment = reception().end
+        await tick(store)
+    ended = store.unsubscribe if how == "stop" else store.forget
+    assert handles(await ended("telegram", "73019")) == ["4711"]
+    assert (await store.counts())["subscriptions"] == 0
+    again = await Store.open(url, vault, clock)  # whatever became of the process
+    assert await still_stand(again) == [("73019", "4711")]
+    assert handles(await again.unsubscribe("telegram", "73019")) == (
+        ["4711"] if how == "stop" else []  # of who deleted everything nothing finds it
+    )
+    await removed(again)
+    assert (await again.counts())["leftovers"] == 0
+    await again.close()
+
+
+async def test_after_a_stop_delete_everything_leaves_nothing_that_finds_her(
+    store: Store, clock: Clock
+) -> None:
+    await reminded(store, clock)
+    await store.unsubscribe("telegram", "73019")
+    before = await rows(store, "SELECT sealed_for, address, handle FROM leftovers")
+    assert handles(await store.forget("telegram", "73019")) == ["4711"]
+    ((index, *after),) = await rows(
+        store, "SELECT address_index, sealed_for, address, handle FROM leftovers"
+    )
+    assert index is None
+    assert not set(after) & set(*before)
+
+
+async def test_what_is_left_of_who_deleted_everything_goes_first_and_tells_no_minute(
+    store: Store, clock: Clock
+) -> None:
+    await reminded(store, clock)
+    await wait(store, "other", there="rse27")
+    clock.moment = reception().end + timedelta(minutes=17)
+    await tick(store)
+    case = await store.open_case("telegram", "other", "bg", None, None, "тиха река")
+    await store.add_handles(case.id, ["11", "12"])
+    await store.forget("telegram", "other")
+    assert await still_stand(store) == [("other", "11"), ("other", "12"), ("73019", "4711")]
+    assert [each.erased for each in await store.leftovers(["telegram"])] == [True, True, False]
+    kept = {str(until)[14:19] for (until,) in await rows(store, "SELECT until FROM leftovers")}
+    assert kept == {"00:00"}
+    until = reception().end + 2 * DAY
+    assert (await store.purge(until - HOUR)).leftovers == 0
+    assert (await store.purge(until)).leftovers == 3
+
+
+async def test_who_ends_a_removal_late_forgets_nobody_elses_message(
+    store: Store, clock: Clock
+) -> None:
+    await reminded(store, clock)
+    (first,) = await store.unsubscribe("telegram", "73019")
+    await store.drop_leftovers([first.id])
+    case = await store.open_case("telegram", "other", "bg", None, None, "тиха река")
+    await store.add_handles(case.id, ["11"])
+    await store.forget("telegram", "other")
+    await store.drop_leftovers([first.id])
+    assert await still_stand(store) == [("other", "11")]
 
 
 async def test_a_leftover_that_cannot_be_opened_does_not_stop_the_others(
