@@ -184,7 +184,7 @@ def _joined(
         hooks.append(viber)
 
     async def gone(who: Who) -> None:
-        await handover.forget(who)
+        await handover.forget_gone(who)
 
     windows = Windows(
         channels,
@@ -277,7 +277,7 @@ def _joined(
         desk_bot=desk_bot,
         bells=bells,
         forum=_forum(settings, desk, vault, texts, store, changes, now, bells),
-        bell=Bell(store, changes, now, bells),
+        bell=Bell(store, changes, now, bells, handover),
         stop=stop,
         accounts=accounts,
         team=Team(store, accounts, changes, delivery.wake, texts),

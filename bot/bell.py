@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Protocol
 
-from bot.handover import UNANSWERED
+from bot.handover import UNANSWERED, Handover
 from bot.live import Changes
 from bot.privacy.redact import EventLog
+from bot.storage.messages import SEEN
 from bot.storage.records import BellAddress, Case, CaseState, Role, StaffMember, StaffState
 from bot.storage.store import Store
 from bot.texts import ZONE
@@ -27,7 +28,8 @@ LATER = timedelta(minutes=15)
 """Between the rounds that follow, for as long as nobody has claimed it."""
 OWNER_AGAIN = timedelta(minutes=8)
 OWNER_ROUNDS = 3
-"""How often unread words, or what did not go through, ring for the consultant who has the case."""
+"""How often unread words, or what did not go through, ring for the consultant who has the case;
+words that wait for an answer ring once."""
 UNREACHED = timedelta(seconds=20)
 """Until the next of the first rounds, where nobody can have heard this one."""
 
@@ -98,11 +100,13 @@ class Bell:
         changes: Changes,
         now: Callable[[], datetime],
         ringer: Ringer | None,
+        handover: Handover,
     ) -> None:
         self._store = store
         self._changes = changes
         self._now = now
         self._ringer = ringer
+        self._handover = handover
         self._rung: dict[str, str | None] = {}  # on phones: the case, and who had it then
         self._tried: dict[Who, bool] = {}  # in this tick, and whether it was heard
 
@@ -148,23 +152,50 @@ class Bell:
         self._changes.notify()
 
     async def _ring_owner(self, case: Case, roster: _Roster) -> None:
-        """Her words are unread, something did not go through to her, or the case was handed over:
-        its consultant hears of it.
-
-        Off duty she hears it once, and again when her duty begins.
+        """Her words are unread or unanswered, something did not go through to her, or the case
+        was handed over: its consultant hears of it.
         """
-        owner, passed = case.claimed_by, case.passed_at is not None
-        if owner is None or not (case.unread or passed or went_wrong(case)):
-            await self._store.rung(case, 0, None)
+        owner = case.claimed_by
+        is_owed = await self._handover.is_owed(case)
+        if owner is None or not (is_owed or case.passed_at is not None or went_wrong(case)):
+            await self._store.rung(case, SEEN if case.unanswered else 0, None)
             return
+        if is_owed and case.passed_at is None:
+            return await self._ring_for_words(case, owner, roster)
         await self._rings(case, frozenset({owner}), roster)
         again_at: datetime | None = roster.now + OWNER_AGAIN
-        if owner not in roster.there and not passed:
-            hers = next_duty(roster.table, roster.now, ZONE, {owner})
-            again_at = hers.start if hers is not None else again_at
-        if case.bell_round + 1 >= OWNER_ROUNDS:
-            again_at = None
+        if case.passed_at is None:
+            if owner not in roster.there:  # off duty she hears it once, and when her duty begins
+                hers = next_duty(roster.table, roster.now, ZONE, {owner})
+                again_at = hers.start if hers is not None else again_at
+            if case.bell_round + 1 >= OWNER_ROUNDS:
+                again_at = None
         await self._store.rung(case, case.bell_round + 1, again_at)
+        self._changes.notify()
+
+    async def _ring_for_words(self, case: Case, owner: Who, roster: _Roster) -> None:
+        """Her words ring for their consultant first, off duty too; and where she does not come,
+        for somebody else who is on duty: the case waits again.
+
+        Where nobody is, it rings on when the next duty begins, whose ever that is.
+        """
+        there = roster.there or (frozenset() if roster.coming else frozenset(roster.consultants))
+        is_away, others = owner not in there, there - {owner}
+        was_called = case.bell_round >= (1 if is_away else OWNER_ROUNDS)
+        if was_called and others:
+            return await self._handover.take_back(case)
+        rounds, again_at = case.bell_round, None
+        if not (was_called and is_away):
+            heard = await self._rings(case, frozenset({owner}), roster)
+            if others and not heard:
+                return await self._handover.take_back(case)
+            is_last = case.bell_round in (SEEN, OWNER_ROUNDS - 1)
+            rounds = OWNER_ROUNDS if is_last else case.bell_round + 1
+            pause = LATER if was_called else PAUSE if is_away else OWNER_AGAIN
+            again_at = roster.now + pause
+        if roster.coming is not None and (is_away or was_called):
+            again_at = min(again_at or roster.coming.start, roster.coming.start)
+        await self._store.rung(case, rounds, again_at)
         self._changes.notify()
 
     async def _rings(self, case: Case, whom: frozenset[Who], roster: _Roster) -> bool:
@@ -196,7 +227,7 @@ class Bell:
         open_ = {case.id: case for case in await self._store.open_cases()}
         for case_id, owner in list(self._rung.items()):
             case = open_.get(case_id)
-            if case is None or case.claimed_by != owner or _is_read(case):
+            if case is None or case.claimed_by != owner or (owner and not is_new(case)):
                 del self._rung[case_id]
                 await self._ringer.quiet(case_id)
 
@@ -220,14 +251,16 @@ def _by_day(now: datetime) -> datetime:
     return datetime.combine(day, time(first), ZONE).astimezone(UTC)
 
 
-def _is_read(case: Case) -> bool:
-    stands = case.unread or case.passed_at is not None or went_wrong(case)
-    return case.state is CaseState.CLAIMED and not stands
+def is_new(case: Case) -> bool:
+    """Whether something in the case of a consultant waits to be seen by her: unread words, what
+    did not go through, all of it where it was handed to her, or what she is reminded of."""
+    reminded = case.bell_round > 0 and case.unanswered > 0
+    return case.unread > 0 or case.passed_at is not None or went_wrong(case) or reminded
 
 
 def went_wrong(case: Case) -> bool:
     """Whether something did not go through to her, and the consultant has not looked since."""
-    rings = case.bell_at is not None or case.bell_round > 0
+    rings = case.bell_round > 0 or (case.bell_round != SEEN and case.bell_at is not None)
     return rings and bool(case.undecided or case.unmended)
 
 

@@ -17,6 +17,7 @@ from bot.channels.base import Channel, Handle, Incoming, Outgoing, Who
 from bot.delivery import Delivery
 from bot.handover import Crowded, Handover
 from bot.inbound import Inbound
+from bot.leftovers import take_out
 from bot.lines import Edit, Lines
 from bot.privacy.redact import EventLog
 from bot.screens import Screens
@@ -217,14 +218,14 @@ class Conversation:
         ends = any(isinstance(effect, StopReminders) for effect in step.effects)
         if ends:
             await self._stop_reminders(who)
+        if any(isinstance(effect, ForgetEverything) for effect in step.effects):
+            await self._forget(who, incoming)
         if any(isinstance(effect, Hide) for effect in step.effects):
             self._put_away(who, incoming, here.language)
         elif not incoming.overtaken:
             self._settle_window(who, incoming, step)
             told = step.position.node if ends else STOPPED  # a cover, too: she sees that it worked
             self._screens.cover(who, here.to(told))
-        if any(isinstance(effect, ForgetEverything) for effect in step.effects):
-            self._windows.remove(who, await self._handover.forget(who))
         self._tasks.spawn(self._screens.absent(who))
 
     async def _catch_up(self, who: Who, incoming: Incoming) -> None:
@@ -253,8 +254,7 @@ class Conversation:
             case StopReminders():  # what she wanted before that may be over already: not `Remind`
                 await self._stop_reminders(who)
             case ForgetEverything():
-                await self._handover.forget(who)
-                self._windows.case_over(who)
+                await self._forget(who, incoming)
 
     async def _read(
         self, who: Who, incoming: Incoming, case: Case | None
@@ -286,9 +286,9 @@ class Conversation:
         match incoming.event:
             case Typed(text=text):
                 hides = match.is_safe_word(self._content, text)
-                return None if hides else await self._handover.case_of(who)
+                return None if hides else await self._screens.case_of(who, incoming)
             case Sent():
-                return await self._handover.case_of(who)
+                return await self._screens.case_of(who, incoming)
             case _:
                 return None
 
@@ -348,8 +348,7 @@ class Conversation:
             case StopReminders():
                 await self._stop_reminders(who)
             case ForgetEverything():
-                self._windows.remove(who, await self._handover.forget(who))
-                self._windows.case_over(who)
+                await self._forget(who, incoming)
                 self._windows.clear_case(who)
             case _:
                 assert_never(effect)
@@ -366,12 +365,14 @@ class Conversation:
 
     async def _stop_reminders(self, who: Who) -> None:
         """Nothing comes any more, and what came goes from her chat, but what she looks at."""
-        if not self._channels[who.channel].limits.rings:
-            return  # none is kept there
-        handles = await self._store.unsubscribe(*who)
-        window = self._windows.get(who)
-        stays = window.handle if window is not None else None
-        self._windows.remove(who, [handle for handle in handles if handle != stays])
+        if self._channels[who.channel].limits.rings:  # else none is kept there
+            take_out(self._store, self._windows, who, await self._store.unsubscribe(*who))
+
+    async def _forget(self, who: Who, incoming: Incoming) -> None:
+        """What is kept of her is deleted, and what came goes from her chat."""
+        left = await self._handover.forget(who)
+        take_out(self._store, self._windows, who, left, anew=not incoming.overtaken)
+        self._windows.case_over(who)
 
     async def _open_case(self, who: Who, wanted: OpenCase) -> None:
         nudge = None if wanted.nudge is None else Nudge(*wanted.nudge)
@@ -389,7 +390,7 @@ class Conversation:
                 case = await self._handover.case_of(who)
                 if at is not None and case is not None and case.opened_at > at:
                     return
-                await self._handover.forget(who, at)
+                await self._handover.forget_gone(who, at)
             except Exception as error:
                 log.failed("not_stored", error)
                 await asyncio.sleep(FORGET_AGAIN_SECONDS)

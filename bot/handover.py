@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.channels.base import Handle, Who
@@ -16,6 +17,7 @@ from bot.channels.web import NAME as WEB
 from bot.live import Changes
 from bot.privacy.redact import EventLog
 from bot.privacy.retention import SILENCE
+from bot.storage.leftovers import Leftover
 from bot.storage.records import Blocked, Case, CaseClosed, CaseState, Medium, Nudge
 from bot.storage.store import Store
 from bot.texts import ZONE, Texts
@@ -29,7 +31,7 @@ WAITING_NOTICES: tuple[tuple[timedelta, TextId], ...] = (
 AT_ONCE = 0.5
 """Seconds that she waits for the last trace to go; then it goes without her, see `tick`."""
 UNANSWERED = timedelta(hours=72)
-"""How long what nobody has claimed, or read, waits; a case is else closed after `SILENCE`."""
+"""How long what nobody has claimed, read or answered waits; else it ends after `SILENCE`."""
 MAX_WAITING_WEB = 40
 """Cases that may wait on the web at once; tens come in a whole month."""
 AWAY = timedelta(minutes=2)
@@ -111,12 +113,19 @@ class Handover:
     ) -> bool:
         """Keep her words for the desk. False: this delivery was kept already.
 
-        `covered`: her window was covered when she wrote, so that it may be somebody else.
+        `covered`: her window was covered when she wrote, so that it may be somebody else; else
+        her case goes on in the language in which it is given here.
         When the case was closed in the meantime, the store's `CaseClosed` says so, and
         `Blocked` when a consultant has shut her out.
         """
         stored = await self._store.add_from_woman(
-            case.id, text, key, covered=covered, medium=medium, handle=handle
+            case.id,
+            text,
+            key,
+            covered=covered,
+            medium=medium,
+            handle=handle,
+            language=None if covered else case.language,
         )
         self._changes.notify()
         return stored is not None
@@ -155,14 +164,20 @@ class Handover:
         )
         self._wake()
 
-    async def arrive(self, who: Who, *, page: bool = False) -> Case | None:
+    async def arrive(
+        self, who: Who, language: Language | None = None, *, page: bool = False
+    ) -> Case | None:
         """She is back: her open case, or a closed one with answers that she has not read.
 
-        What was held may now be sent. `page`: her page has its stream in this process.
+        What was held may now be sent. `language`: in which she reads, where that is known; from
+        now on her case speaks it, too. `page`: her page has its stream in this process.
         """
         async with self._presence:
             case = await self._open_or_unread(who)
             if case is not None:
+                if language is not None and language != case.language:
+                    await self._store.set_language(case.id, language)
+                    case = replace(case, language=language)
                 await self._present(case, page=page)
             return case
 
@@ -198,14 +213,19 @@ class Handover:
             await self._store.close_case(case.id, None, f"ended:{case.id}")
             self._changes.notify()
 
-    async def forget(self, who: Who, begun_before: datetime | None = None) -> list[Handle]:
-        """Delete all that is stored about her; returns what still stands in her chat.
+    async def forget(self, who: Who) -> list[Leftover]:
+        """Delete all that is stored about her; returns what still stands in her chat."""
+        left = await self._store.forget(*who, AT_ONCE)
+        self._changes.notify()
+        return left
+
+    async def forget_gone(self, who: Who, begun_before: datetime | None = None) -> None:
+        """The same of who has left the line: nothing can be removed from her chat any more.
 
         `begun_before`: of her reminders only those; see the store's `forget`.
         """
-        handles = await self._store.forget(who.channel, who.address, AT_ONCE, begun_before)
+        await self._store.forget(*who, AT_ONCE, begun_before, gone=True)
         self._changes.notify()
-        return handles
 
     async def kept_handles(self, who: Who) -> list[Handle]:
         """The messages of her case that stand in her chat."""
@@ -224,7 +244,7 @@ class Handover:
         now = self._now()
         await self._alone(self._store.leave_no_trace())
         for case in await self._store.unopened(now - UNOPENED):
-            await self._alone(self._take_back(case, f"unopened:{case.passed_at}"))
+            await self._alone(self.take_back(case))
         for case in await self._store.waiting():
             await self._alone(self._tell_waiting(case, now))
         for case in await self._store.silent_cases(now - SILENCE):
@@ -247,12 +267,14 @@ class Handover:
             log.alarm("tick_failed", error)
 
     async def _end_silence(self, case: Case, now: datetime) -> None:
-        """Close a case in which nobody writes; what nobody has read is not destroyed."""
-        is_recent = now - case.last_woman_at < UNANSWERED
-        if case.state is CaseState.WAITING and is_recent:
-            return  # written on a Friday evening, it is read on Monday
-        if case.unread and case.claimed_by and is_recent:
-            return await self._take_back(case, f"unread:{case.last_woman_at}")
+        """Close a case in which nobody writes, unless she has not been read or answered."""
+        if now - case.last_woman_at < UNANSWERED:
+            if case.state is CaseState.WAITING:
+                return  # written on a Friday evening, it is read on Monday
+            if await self.is_owed(case):
+                return await self.take_back(case)
+        if now - case.last_at <= SILENCE:
+            return  # she was answered by somebody who has not read all
         notice = self._texts.say(case.language, "notice.silent_closed")
         if await self._store.lapse_case(case, notice, f"silent:{case.id}") is not None:
             self._changes.notify()
@@ -273,13 +295,17 @@ class Handover:
         if address is not None and await self._store.nudged(case.id):
             self._ring(Who(*address), case.language, nudge.words)
 
-    async def _take_back(self, case: Case, cause: str) -> None:
+    async def is_owed(self, case: Case) -> bool:
+        """Whether words of hers are unread, or unanswered; who is shut out is owed no answer."""
+        if case.unread or not case.unanswered:
+            return bool(case.unread)
+        return await self._store.block_of(case.id) is None
+
+    async def take_back(self, case: Case) -> None:
         """Its consultant does not come to it: it waits, and rings, for everybody again."""
-        if await self._store.return_unread(case):
+        if await self._store.return_unread(case, self._texts.of("notice.returned")):
             await self._store.audit(None, "case.returned", case.id)
             self._changes.notify()
-            notice = self._texts.say(case.language, "notice.returned")
-            await self._store.add_notice(case.id, notice, cause)
             self._wake()
 
     async def _open_or_unread(self, who: Who) -> Case | None:
@@ -287,15 +313,14 @@ class Handover:
         return case or await self._store.closed_case_of(who.channel, who.address)
 
     async def _tell_waiting(self, case: Case, now: datetime) -> None:
-        waited = now - case.opened_at
+        waited = now - case.waits_since
         due = sum(1 for after, _ in WAITING_NOTICES if waited >= after)
         if due <= case.told:
             return
-        text = self._texts.say(case.language, WAITING_NOTICES[due - 1][1])
-        await self._store.add_notice(case.id, text, f"waiting:{case.id}:{due}")
-        await self._store.told(case.id, due)
-        self._changes.notify()
-        self._wake()
+        notice = self._texts.of(WAITING_NOTICES[due - 1][1])
+        if await self._store.tell_waiting(case, due, notice):
+            self._changes.notify()
+            self._wake()
 
     async def _present(self, case: Case, *, page: bool = False) -> None:
         if not case.present or page:

@@ -53,7 +53,7 @@ BY: Mapping[Act, str] = {
     Act.OPEN: "she asks for a person",
     Act.CLAIM: "a consultant takes it",
     Act.TRANSFER: "its consultant hands it to a colleague",
-    Act.RETURN: "given back, not opened in time, or the account was frozen",
+    Act.RETURN: "given back, not opened, read or answered in time, or the account was frozen",
     Act.CLOSE: "its consultant says good-bye",
     Act.END: "she ends it",
     Act.LAPSE: "nobody wrote for too long",

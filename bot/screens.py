@@ -18,7 +18,7 @@ from bot.channels.base import Channel, Handle, Incoming, Who
 from bot.fills import Fills, Shown, most_telling_first
 from bot.handover import Handover
 from bot.privacy.redact import EventLog
-from bot.storage.records import CaseState
+from bot.storage.records import Case, CaseState
 from bot.storage.store import Store
 from bot.tasks import Tasks
 from bot.texts import Texts
@@ -101,21 +101,26 @@ class Screens:
 
     def where(self, who: Who, incoming: Incoming) -> Position:
         """What stands before her, as far as her page or memory tells; else the cover."""
-        if incoming.position is not None:
-            return incoming.position
-        window = self._windows.get(who)
-        if window is not None and window.position is not None:
-            return window.position
         language = incoming.languages[0] if incoming.languages else SOURCE_LANGUAGE
-        return engine.cover(language)
+        return self._known(who, incoming) or engine.cover(language)
+
+    def _known(self, who: Who, incoming: Incoming) -> Position | None:
+        window = self._windows.get(who)
+        return incoming.position or (window.position if window is not None else None)
+
+    async def case_of(self, who: Who, incoming: Incoming) -> Case | None:
+        """Her open case, to be answered at once in the language of what stands before her."""
+        case, here = await self._handover.case_of(who), self._known(who, incoming)
+        known = incoming.languages[:1] if here is None else (here.language,)
+        speaks = next((each for each in known if each in self._content.languages), None)
+        return case if case is None or speaks is None else replace(case, language=speaks)
 
     async def read_at(self, who: Who, incoming: Incoming) -> Position:
         """As `where`. Only of a digit where nothing is known the store is asked, too.
 
         It may be one of a reminder that came before our start, or that memory had no room for.
         """
-        event, window = incoming.event, self._windows.get(who)
-        known = incoming.position or (window and window.position)
+        event, known = incoming.event, self._known(who, incoming)
         is_digit = isinstance(event, Typed) and event.text.strip() in _DIGITS
         if is_digit and known is None and self._channels[who.channel].limits.rings:
             language = await self._store.reminded_in(*who)
@@ -141,7 +146,7 @@ class Screens:
 
         Then what is new about that of which she is reminded.
         """
-        case = await self._handover.arrive(who)
+        case = await self._handover.arrive(who, screen.position.language)
         if case is None:
             if await self._has_news(who):
                 screen = self._screen(who, Position(screen.position.language, REMIND_MINE))
@@ -182,7 +187,7 @@ class Screens:
 
     async def _show_talk(self, who: Who, screen: Screen) -> None:
         """The door to a human: her case if one is open, else what comes before it."""
-        case = await self._handover.arrive(who)
+        case = await self._handover.arrive(who, screen.position.language)
         if case is None or case.state is CaseState.CLOSED:
             if screen.position.node == CASE:
                 screen = self._screen(who, screen.position.to(CASE_ENDED))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
@@ -101,6 +101,10 @@ class Texts:
             lambda match: self._value(language, match[1], params),
             self.template(language, text_id),
         )
+
+    def of(self, text_id: TextId) -> Callable[[Language], str]:
+        """The sentence in whatever language it will be asked for."""
+        return lambda language: self.say(language, text_id)
 
     def __contains__(self, text_id: object) -> bool:
         return text_id in self._content.texts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import UploadFile
@@ -19,6 +20,7 @@ from bot.desk.service import (
     NothingToDecide,
     SentAlready,
     TextTooLong,
+    WrittenSince,
 )
 from bot.storage.records import (
     CannotBeUndone,
@@ -52,6 +54,7 @@ REFUSALS: dict[type[Exception], tuple[int, str]] = {
     CaseClosed: (409, "desk.error.case_closed"),
     NothingToDecide: (409, "desk.error.nothing_to_decide"),
     SentAlready: (409, "desk.error.sent_already"),
+    WrittenSince: (409, "desk.error.written_since"),
     NoSuchColleague: (409, "desk.error.no_such_colleague"),
     OtherCaseOpen: (409, "desk.error.other_case_open"),
     TextGone: (409, "desk.error.text_gone"),
@@ -147,7 +150,13 @@ class Acts:
         return RedirectResponse("/desk?done=returned", 303)
 
     async def close(self, request: Request, visitor: Visitor, case_id: str) -> Response:
-        await self._desk.close(visitor.me, case_id)
+        """End it; where she has written since this page was shown, that stands there now."""
+        seen = _number(field(await read_form(request), "seen"))
+        try:
+            await self._desk.close(visitor.me, case_id, seen)
+        except WrittenSince:
+            view = await self._desk.open(visitor.me, case_id)
+            return await self._pages.show(visitor, view, *REFUSALS[WrittenSince])
         return _to_case(case_id)
 
     async def reopen(self, request: Request, visitor: Visitor, case_id: str) -> Response:
@@ -165,7 +174,8 @@ class Acts:
     # --- reading -----------------------------------------------------------------------------
 
     async def looked(self, request: Request, visitor: Visitor, case_id: str) -> Response:
-        await self._desk.looked(visitor.me, case_id)
+        upto = _number(field(await read_form(request), "upto"))
+        await self._desk.looked(visitor.me, case_id, upto)
         return Response(status_code=204)
 
     async def received(self, request: Request, visitor: Visitor, case_id: str) -> Response:
@@ -192,6 +202,11 @@ class Acts:
         if self._parts.bells is None:
             raise NoBell
         return self._parts.bells
+
+
+def _number(written: str) -> int:
+    """A message's number as a page sends it; 0, which is no message's, for anything else."""
+    return int(written) if re.fullmatch("[0-9]{1,9}", written) else 0
 
 
 def _to_case(case_id: str) -> RedirectResponse:

@@ -31,6 +31,7 @@ from bot.desk.service import (
     NothingToDecide,
     SentAlready,
     TextTooLong,
+    WrittenSince,
 )
 from bot.desk.telegram import (
     NAME,
@@ -45,6 +46,7 @@ from bot.live import Changes
 from bot.privacy.redact import EventLog
 from bot.privacy.vault import Vault
 from bot.storage.records import (
+    Author,
     CannotBeUndone,
     Case,
     CaseClosed,
@@ -90,6 +92,7 @@ REFUSALS: Mapping[type[Exception], TextId] = {
     OnItsWay: "bell.refused.on_its_way",
     SentAlready: "bell.refused.edited",
     TextTooLong: "bell.refused.too_long",
+    WrittenSince: "bell.refused.written_since",
 }
 """What the service refuses, and what is said then."""
 
@@ -337,7 +340,10 @@ class Forum:
         key, words = f"forum:{update.key}", update.text
         if update.medium:
             return "bell.refused.medium"
-        if update.aside or words.startswith(NOTE):
+        is_note = update.aside or words.startswith(NOTE)
+        if is_note or not words.startswith(COMMAND):
+            await self._desk.looked(me, topic.case_id, await self._stands(topic))
+        if is_note:
             words = words.removeprefix(NOTE)
             message = await self._desk.note(me, topic.case_id, words, key)
         elif words.startswith(COMMAND):
@@ -346,8 +352,18 @@ class Forum:
         else:
             message = await self._desk.reply(me, topic.case_id, words, key)
         await self._belongs(topic, f"m:{message.id}", update.message)
-        await self._desk.looked(me, topic.case_id)
         return None
+
+    async def _stands(self, topic: Topic) -> int:
+        """The number up to which what the woman wrote stands in the topic."""
+        lines = await self._store.topic_lines(topic.case_id)
+        there = {line.entry for line in lines if line.line is not None}
+        upto = 0
+        for message in await self._store.messages(topic.case_id):
+            if message.author is Author.WOMAN and f"m:{message.id}" not in there:
+                break
+            upto = message.number
+        return upto
 
     async def _belongs(self, topic: Topic, entry: str, answers: int | None) -> None:
         """What becomes of it is said below what she wrote.
@@ -385,7 +401,7 @@ class Forum:
             return None if await self._desk.claim(me, case_id) else "bell.refused.taken"
         if verb == "read":
             await self._desk.open(me, case_id)  # refuses whoever has not got it
-            await self._desk.looked(me, case_id)
+            await self._desk.looked(me, case_id, await self._stands(topic))
         elif verb == "back":
             await self._desk.give_back(me, case_id)
         elif verb == "close":
@@ -393,7 +409,7 @@ class Forum:
             ask = self._says.button("close_yes"), self._says.button("close_no")
             self._tell(update, "bell.close_ask", ask)
         elif verb == "close_yes":
-            await self._desk.close(me, case_id)
+            await self._desk.close(me, case_id, await self._stands(topic))
         elif verb == "close_no" and update.message is not None:
             self._bot.beside(self._bot.remove(update.chat, update.message))
         elif verb == "resend" and await self._comes_first(topic, update):

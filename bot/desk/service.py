@@ -7,13 +7,11 @@ refused. Each change wakes the open desks (`Changes`) and the delivery.
 
 from __future__ import annotations
 
-import contextlib
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from bot.bell import answers, went_wrong
+from bot.bell import answers, is_new
 from bot.live import Changes
 from bot.storage.mending import STANDING
 from bot.storage.records import (
@@ -32,7 +30,6 @@ from bot.storage.records import (
 )
 from bot.storage.store import Store
 from bot.texts import ZONE, Texts
-from dialogs.model import TextId
 from scheduler.duty import on_duty
 
 MAX_WORDS = 3000
@@ -82,6 +79,10 @@ class NoSuchMessage(Exception):
     """There is no such message in this case, or it is not hers to change."""
 
 
+class WrittenSince(Exception):
+    """She has written something that was not shown to whoever closes her case."""
+
+
 class BlockWrong(Exception):
     """A block lasts for the case, or for one of the spans that are offered."""
 
@@ -101,6 +102,11 @@ class CaseView:
     mendable: frozenset[str] = frozenset()
     unseen: frozenset[str] = frozenset()
     colleagues: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def upto(self) -> int:
+        """The number of the last message that it shows."""
+        return self.messages[-1].number if self.messages else 0
 
 
 class Desk:
@@ -204,12 +210,11 @@ class Desk:
         case = await self._case(case_id)
         if case.state is CaseState.CLOSED:
             raise CaseClosed
-        if await self._store.claim(case.id, me.id):
+        if await self._store.claim(case.id, me.id, self._texts.of("notice.claimed")):
             await self._store.audit(me.id, "case.claimed", case.id)
         elif (await self._case(case.id)).claimed_by != me.id:
             return False
-        since = (await self._case(case.id)).claimed_at
-        await self._tell(case, "notice.claimed", f"claimed:{since}")
+        self._changed()
         return True
 
     async def reply(self, me: StaffMember, case_id: str, text: str, key: str) -> CaseMessage:
@@ -270,27 +275,29 @@ class Desk:
         case = await self._mine_and_open(me, case_id)
         if to not in {each.id for each in await self.colleagues(me)}:
             raise NoSuchColleague
-        if not await self._store.transfer(case.id, me.id, to):
+        notice = self._texts.of("notice.transferred")
+        if not await self._store.transfer(case.id, me.id, to, notice):
             raise NotYours
         await self._store.audit(me.id, "case.transferred", case.id)
-        await self._tell(case, "notice.transferred", f"transferred:{secrets.token_hex(8)}")
+        self._changed()
 
     async def give_back(self, me: StaffMember, case_id: str) -> None:
         """Put my case back into the queue: it rings as when it was new, and the woman is told."""
         case = await self._mine_and_open(me, case_id)
-        if not await self._store.return_to_queue(case.id, me.id):
+        notice = self._texts.of("notice.returned")
+        if not await self._store.return_to_queue(case.id, me.id, notice):
             raise NotYours
         await self._store.audit(me.id, "case.returned", case.id)
-        await self._tell(case, "notice.returned", f"returned:{secrets.token_hex(8)}")
+        self._changed()
 
     async def reopen(self, me: StaffMember, case_id: str) -> None:
         """Open my closed case again while its text is kept. Raises `OtherCaseOpen`, `TextGone`."""
         case = await self._my(me, case_id)
         if case.state is not CaseState.CLOSED:
             return
-        await self._store.reopen(case.id, me.id)
+        await self._store.reopen(case.id, me.id, self._texts.of("notice.reopened"))
         await self._store.audit(me.id, "case.reopened", case.id)
-        await self._tell(case, "notice.reopened", f"reopened:{secrets.token_hex(8)}")
+        self._changed()
 
     async def block(self, me: StaffMember, case_id: str, span: str) -> None:
         """Take nothing from this address: `case` while it is open, or a span of `BLOCKS`.
@@ -340,14 +347,21 @@ class Desk:
         self._changes.notify()
         return _kept(message, words)
 
-    async def close(self, me: StaffMember, case_id: str) -> None:
-        """End my case with a good-bye in her language. Closing twice is no error."""
+    async def close(self, me: StaffMember, case_id: str, seen: int = 0) -> None:
+        """End my case with a good-bye in her language. Closing twice is no error.
+
+        `seen`: the number up to which it was shown to me. Raises `WrittenSince` where there are
+        newer words of hers, and I have not `looked` at them.
+        """
         case = await self._my(me, case_id)
         if case.state is CaseState.CLOSED:
             return
         notice = self._texts.say(case.language, "notice.closed")
-        if await self._store.close_case(case.id, notice, f"closed:{case.id}", me.id) is None:
-            return await self._own(me, await self._case(case.id))  # it went on meanwhile
+        if await self._store.close_case(case.id, notice, f"closed:{case.id}", me.id, seen) is None:
+            case = await self._my(me, case_id)  # it went on meanwhile
+            if case.state is CaseState.CLOSED:
+                return
+            raise WrittenSince
         await self._store.audit(me.id, "case.closed", case.id)
         self._changed()
 
@@ -365,20 +379,14 @@ class Desk:
         await self._store.drop(message_id)
         self._changed()
 
-    async def looked(self, me: StaffMember, case_id: str) -> None:
-        """I have read my case up to her newest message."""
+    async def looked(self, me: StaffMember, case_id: str, upto: int | None = None) -> None:
+        """I have read my case up to the message of that number; None: to its end."""
         case = await self._my(me, case_id)
         if is_new(case):
-            await self._store.looked(case.id, me.id)
+            await self._store.looked(case.id, me.id, upto)
             self._changes.notify()
 
     # --- helpers ---------------------------------------------------------------------------
-
-    async def _tell(self, case: Case, text: TextId, cause: str) -> None:
-        """Say something to her in her language, unless the case was closed meanwhile."""
-        with contextlib.suppress(CaseClosed):
-            await self._store.add_notice(case.id, self._texts.say(case.language, text), cause)
-        self._changed()
 
     async def _can_reopen(self, case: Case) -> bool:
         return case.state is CaseState.CLOSED and await self._store.has_text(case.id)
@@ -444,12 +452,6 @@ class Desk:
 
 def _unclaimed(case: Case) -> Case:
     return replace(case, topic=None, place=None)
-
-
-def is_new(case: Case) -> bool:
-    """Whether something in my case waits to be seen: her words, what did not go through to her,
-    or all of it, handed to me."""
-    return case.unread > 0 or case.passed_at is not None or went_wrong(case)
 
 
 def _kept(message: CaseMessage, words: str) -> CaseMessage:

@@ -16,9 +16,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from bot.bell import is_new
 from bot.desk.acts import HANDED, REFUSALS, RUNG, Acts
 from bot.desk.bells import CODE_LIFE
-from bot.desk.service import BLOCKS, FOR_THE_CASE, MAX_WORDS, CaseView, is_new
+from bot.desk.service import BLOCKS, FOR_THE_CASE, MAX_WORDS, CaseView
 from bot.desk.words import Words
 from bot.storage.records import CaseState, MediumKind
 from bot.web.login import Visitor, guarded, page, refusal, visitor_of
@@ -112,7 +113,7 @@ class DeskPages:
         """One case; `?answer=` puts a prepared answer into the box where no script does it."""
         view = await self._desk.open(visitor.me, case_id)
         if view.case.state is not CaseState.WAITING:
-            await self._desk.looked(visitor.me, case_id)
+            await self._desk.looked(visitor.me, case_id, view.upto)
         wanted = request.query_params.get("answer")
         ready = await self._desk.prepared(visitor.me, view.case.language) if wanted else ()
         text = next((each.text for each in ready if each.id == wanted), "")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 
-from bot.bell import went_wrong
-from bot.desk.service import UNSETTLED, CaseView, Desk, is_new
+from bot.bell import is_new
+from bot.desk.service import UNSETTLED, CaseView, Desk
 from bot.storage.records import Author, Block, Case, CaseMessage, MessageState, StaffMember
 from bot.texts import ZONE, Texts
 from dialogs.model import SOURCE_LANGUAGE
@@ -57,7 +57,7 @@ class Words:
         """
         if case.claimed_by is None or case.passed_at is not None:
             return max(1, case.bell_round)
-        return case.bell_round if case.unread or went_wrong(case) else 0
+        return max(0, case.bell_round) if is_new(case) else 0
 
     def blocked(self, block: Block) -> str:
         """That nothing is taken from this address, and how long."""

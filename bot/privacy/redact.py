@@ -74,6 +74,8 @@ EVENTS = frozenset(
         "gone",
         "retried",
         # cases, desk, storage
+        "login_shut",
+        "logins_flooded",
         "bell_failed",
         "bell_unlinked",
         "bell_unreached",

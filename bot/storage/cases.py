@@ -6,14 +6,15 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import and_, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.lifecycle import Act, target
 from bot.privacy.retention import whole_hour
 from bot.storage.handing import Handing, count_unanswered, same_woman, went_not_on
+from bot.storage.messages import Notice
 from bot.storage.part import CASES, OPEN, log, new_id, since
-from bot.storage.records import Blocked, Case, CaseState, MessageState, Nudge
+from bot.storage.records import Author, Blocked, Case, CaseState, MessageState, Nudge
 from bot.storage.tables import audit, cases, handles, media, messages, outbox
 
 
@@ -141,10 +142,21 @@ class Cases(Handing):
     async def silent_cases(self, before: datetime) -> list[Case]:
         """Open cases in which neither she nor the desk wrote since `before`; no topic, no place.
 
-        Who has just got a case has as long to answer as if it had been written then.
+        Those, too, whose consultant has not read what she wrote before it: that she writes on
+        puts nothing off. Who has just got a case has as long to answer as if it had been written
+        then.
         """
-        got = or_(cases.c.claimed_at.is_(None), cases.c.claimed_at < before)
-        found = CASES.where(OPEN, cases.c.last_at < before, got)
+        got = or_(cases.c.claimed_by.is_(None), cases.c.claimed_at < before)
+        unread = messages.select().where(
+            messages.c.case_id == cases.c.id,
+            messages.c.author == Author.WOMAN,
+            messages.c.number > cases.c.looked,
+        )
+        # What she edits is unread again from there on, and nobody knows when it was read before.
+        old = unread.where(messages.c.at < before).exists()
+        edited = unread.where(messages.c.edited).exists()
+        left = and_(cases.c.state == CaseState.CLAIMED, old, ~edited)
+        found = CASES.where(OPEN, or_(cases.c.last_at < before, left), got)
         return await self._all(found.order_by(cases.c.last_at), blank=True)
 
     async def cases_of(self, staff_id: str) -> list[Case]:
@@ -183,22 +195,47 @@ class Cases(Handing):
         if await self._first(CASES.where(*shown)) is not None:
             await self._change(cases.update().where(*shown).values(**away))
 
-    async def told(self, case_id: str, stage: int) -> None:
-        """She has had that waiting message."""
-        await self._change(cases.update().where(cases.c.id == case_id).values(told=stage))
+    async def set_language(self, case_id: str, language: str) -> None:
+        """In which she reads from now on."""
+        await self._change(cases.update().where(cases.c.id == case_id).values(language=language))
+
+    async def tell_waiting(self, case: Case, stage: int, notice: Notice) -> bool:
+        """Keep that waiting message. False: she had it, or somebody has come since it was read."""
+        same_wait = cases.c.claimed_at.is_not_distinct_from(case.claimed_at)
+        told = (
+            cases.update()
+            .where(cases.c.id == case.id, cases.c.state == CaseState.WAITING)
+            .where(cases.c.told < stage, same_wait)
+            .values(told=stage)
+        )
+        return await self._move(case.id, told, notice)
 
     # --- the end -----------------------------------------------------------------------------
 
     async def close_case(
-        self, case_id: str, notice: str | None, cause: str, by: str | None = None
+        self,
+        case_id: str,
+        notice: str | None,
+        cause: str,
+        by: str | None = None,
+        seen: int | None = None,
     ) -> Case | None:
         """Close a case and keep the good-bye in one transaction; None if it is not open.
 
-        `by`: the consultant who closes it; None, too, if it is not hers. From now on its times
-        are whole hours, and its key is under today's, which is destroyed within 48 hours. Of
-        photos and voices only those stay that are still to be sent to her.
+        `by`: the consultant who closes it; None, too, if it is not hers. `seen`: the number up to
+        which it was shown to her; None, too, if the woman has written since, and that is unread.
+        From now on its times are whole hours, and its key is under today's, which is destroyed
+        within 48 hours. Of photos and voices only those stay that are still to be sent to her.
         """
         mine = [] if by is None else [cases.c.claimed_by == by]
+        if seen is not None:
+            newer = messages.select().where(
+                messages.c.case_id == case_id,
+                messages.c.author == Author.WOMAN,
+                messages.c.number > cases.c.looked,
+                messages.c.number > seen,
+            )
+            mine.append(~newer.exists())
         return await self._end_case(case_id, notice, cause, *mine)
 
     async def lapse_case(self, case: Case, notice: str, cause: str) -> Case | None:

@@ -10,15 +10,25 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, delete, exists, or_, select
+from sqlalchemy import Row, Select, and_, delete, exists, literal, or_, select
+from sqlalchemy import case as when
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.lifecycle import Act, sources, target
 from bot.storage.figures import UNANSWERED, count
-from bot.storage.messages import Messages
-from bot.storage.part import CASES, OPEN
+from bot.storage.messages import (
+    ANSWER_WITHIN,
+    LONGEST_PAUSE,
+    SEEN,
+    UNREAD,
+    Messages,
+    Notice,
+    locked,
+)
+from bot.storage.part import ANSWERED_LATER, CASES, OPEN
 from bot.storage.records import (
+    Author,
     Block,
     Case,
     CaseState,
@@ -27,12 +37,10 @@ from bot.storage.records import (
     StaffState,
     TextGone,
 )
-from bot.storage.tables import blocks, cases, staff
+from bot.storage.tables import blocks, cases, messages, staff
 
 UNNOTICED = timedelta(seconds=15)
 """After so long it rings for a consultant that something did not go through in her case."""
-LONGEST_PAUSE = timedelta(minutes=15)
-"""A bell that is set later than that waits for a duty to begin."""
 
 
 class Handing(Messages):
@@ -40,28 +48,30 @@ class Handing(Messages):
 
     # --- from hand to hand ---------------------------------------------------------------------
 
-    async def claim(self, case_id: str, staff_id: str) -> bool:
+    async def claim(self, case_id: str, staff_id: str, notice: Notice | None = None) -> bool:
         """Give a waiting case to an active member of staff; False if somebody has it."""
-        return await self._change(
+        claimed = (
             cases.update()
             .where(cases.c.id == case_id, _may(Act.CLAIM), _active(staff_id))
             .values(
                 state=target(Act.CLAIM),
                 claimed_by=staff_id,
                 claimed_at=self._now(),
-                bell_at=None,
-                bell_round=0,
+                **_waits_for_answer(self._now()),
             )
         )
+        return await self._move(case_id, claimed, notice)
 
-    async def transfer(self, case_id: str, staff_id: str, to: str) -> bool:
+    async def transfer(
+        self, case_id: str, staff_id: str, to: str, notice: Notice | None = None
+    ) -> bool:
         """Hand a case to an active colleague, for whom it rings until she opens it.
 
         False: it is not hers, or the colleague is not active, or no other.
         """
         if to == staff_id:
             return False
-        return await self._change(
+        passed = (
             cases.update()
             .where(cases.c.id == case_id, _may(Act.TRANSFER), cases.c.claimed_by == staff_id)
             .where(_active(staff_id), _active(to))
@@ -75,32 +85,38 @@ class Handing(Messages):
                 bell_round=0,
             )
         )
+        return await self._move(case_id, passed, notice)
 
-    async def return_to_queue(self, case_id: str, staff_id: str) -> bool:
+    async def return_to_queue(
+        self, case_id: str, staff_id: str, notice: Notice | None = None
+    ) -> bool:
         """Give a case back: it waits, and rings, like a new one. False: it is not hers."""
-        return await self._change(
+        given_back = (
             cases.update()
             .where(cases.c.id == case_id, _may(Act.RETURN), cases.c.claimed_by == staff_id)
             .values(**waits_again(self._now()))
         )
+        return await self._move(case_id, given_back, notice)
 
-    async def return_unread(self, case: Case) -> bool:
+    async def return_unread(self, case: Case, notice: Notice) -> bool:
         """Take a case from a consultant who does not come to it; it waits like a new one.
 
         False where it went on since it was read: she has opened it, or somebody wrote.
         """
-        return await self._change(
+        given_back = (
             cases.update()
             .where(cases.c.id == case.id, _may(Act.RETURN), went_not_on(case))
-            .where(or_(cases.c.looked < cases.c.last_number, cases.c.passed_at.is_not(None)))
+            .where(cases.c.bell_round == case.bell_round)
+            .where(cases.c.bell_at.is_not_distinct_from(case.bell_at))
             .values(**waits_again(self._now()))
         )
+        return await self._move(case.id, given_back, notice)
 
     async def unopened(self, before: datetime) -> list[Case]:
         """Cases handed to a colleague before that time, which she has not opened."""
         return await self._all(CASES.where(OPEN, cases.c.passed_at <= before), blank=True)
 
-    async def reopen(self, case_id: str, staff_id: str) -> Case:
+    async def reopen(self, case_id: str, staff_id: str, notice: Notice | None = None) -> Case:
         """Open a closed case of hers again. Raises `NotYours`, `OtherCaseOpen`, `TextGone`.
 
         It goes on under the same alias and key; the woman counts as present only once she is
@@ -122,23 +138,34 @@ class Handing(Messages):
                         last_at=self._now(),
                         absent_since=self._now(),
                         answered=True,
+                        **_waits_for_answer(self._now()),
                     )
                 )
                 if (await connection.execute(change)).rowcount == 0:
                     raise NotYours
                 away = cases.update().where(same_woman(case_id)).values(present=False)
                 await connection.execute(away)
+                await self._tell_move(connection, case_id, notice)
                 return self._case((await connection.execute(query)).one())
         except IntegrityError:
             raise OtherCaseOpen from None
 
-    async def looked(self, case_id: str, staff_id: str) -> None:
-        """The consultant who has the case has read all that stands in it: it rings no more."""
-        await self._change(
-            cases.update()
-            .where(cases.c.id == case_id, cases.c.claimed_by == staff_id)
-            .values(looked=cases.c.last_number, passed_at=None, bell_at=None, bell_round=0)
-        )
+    async def looked(self, case_id: str, staff_id: str, upto: int | None = None) -> None:
+        """The consultant who has the case has read it up to that message's number; None: all.
+
+        It rings no more for that, but once more where she has not answered `ANSWER_WITHIN`.
+        """
+        mine = CASES.where(cases.c.id == case_id, cases.c.claimed_by == staff_id)
+        async with self._database.write() as connection:
+            before = (await connection.execute(mine.with_for_update(of=cases))).one_or_none()
+            if before is None:
+                return
+            read = before.last_number if upto is None else min(upto, before.last_number)
+            look = cases.update().where(cases.c.id == case_id)
+            seen = {"looked": max(read, before.looked), "passed_at": None}
+            await connection.execute(look.values(**seen))
+            row = (await connection.execute(mine)).one()
+            await connection.execute(look.values(**_bell_after_look(before, row, self._now())))
 
     # --- the bell ------------------------------------------------------------------------------
 
@@ -172,10 +199,14 @@ class Handing(Messages):
         )
 
     async def nudged(self, case_id: str) -> bool:
-        """She is rung now, once until she comes back. False: she was, or she is here."""
+        """She is rung now, once until she comes back.
+
+        False: she was, or she is here, or wants it no more.
+        """
+        wants = cases.c.nudge_hours.is_not(None), cases.c.nudged_at.is_(None)
         return await self._change(
             cases.update()
-            .where(cases.c.id == case_id, OPEN, ~cases.c.present, cases.c.nudged_at.is_(None))
+            .where(cases.c.id == case_id, OPEN, ~cases.c.present, *wants)
             .values(nudged_at=self._now())
         )
 
@@ -216,6 +247,22 @@ class Handing(Messages):
 
     # --- helpers -----------------------------------------------------------------------------
 
+    async def _move(self, case_id: str, moved: Any, notice: Notice | None) -> bool:
+        """A move, and what she is told of it; False, and nothing, where it cannot be made."""
+        async with self._database.write() as connection:
+            if (await connection.execute(moved)).rowcount == 0:
+                return False
+            await self._tell_move(connection, case_id, notice)
+        return True
+
+    async def _tell_move(
+        self, connection: AsyncConnection, case_id: str, notice: Notice | None
+    ) -> None:
+        if notice is not None:
+            row = await locked(connection, case_id)
+            cause = f"moved:{row.last_number}"  # the number that it takes: no move has another's
+            await self._append_notice(connection, row, notice(row.language), cause)
+
     async def _first(self, query: Select[Any]) -> Case | None:
         async with self._database.read() as connection:
             row = (await connection.execute(query.limit(1))).one_or_none()
@@ -245,15 +292,40 @@ def went_not_on(case: Case) -> Any:
 
 
 def waits_again(now: datetime) -> dict[str, Any]:
-    """What a case becomes that has lost its consultant."""
+    """What a case becomes that has lost its consultant: it waits from now on."""
     return {
         "state": target(Act.RETURN),
+        "told": 0,
         "claimed_by": None,
-        "claimed_at": None,
+        "claimed_at": now,
         "passed_at": None,
         "bell_at": now,
         "bell_round": 0,
     }
+
+
+def _waits_for_answer(now: datetime) -> dict[str, Any]:
+    """The bell of whoever gets a case: it reminds her, where words of hers wait for an answer."""
+    waits = exists().where(
+        messages.c.case_id == cases.c.id,
+        messages.c.author == Author.WOMAN,
+        or_(messages.c.number > cases.c.looked, ~ANSWERED_LATER),
+    )
+    at = literal(now + ANSWER_WITHIN, cases.c.bell_at.type)
+    return {"bell_at": when((waits, at)), "bell_round": when((waits, SEEN), else_=0)}
+
+
+def _bell_after_look(before: Row[Any], row: Row[Any], now: datetime) -> dict[str, Any]:
+    """When it rings next for a consultant who has just looked; `before`: how it stood then."""
+    if row.state == CaseState.CLAIMED and row.unread:
+        soon = now + UNREAD
+        return {"bell_at": min(row.bell_at or soon, soon), "bell_round": 0}
+    if row.state != CaseState.CLAIMED or not row.unanswered:
+        return {"bell_at": None, "bell_round": 0}
+    if before.unread or not before.bell_round:
+        return {"bell_at": now + ANSWER_WITHIN, "bell_round": SEEN}
+    was_reminded = before.bell_round != SEEN
+    return {"bell_at": None if was_reminded else row.bell_at, "bell_round": SEEN}
 
 
 async def call_owner(connection: AsyncConnection, case_ids: Collection[str], now: datetime) -> None:
@@ -275,9 +347,7 @@ async def look_again(connection: AsyncConnection, now: datetime) -> None:
     What rings already goes on in its rounds.
     """
     await connection.execute(
-        cases.update()
-        .where(cases.c.state == CaseState.WAITING, cases.c.bell_at > now + LONGEST_PAUSE)
-        .values(bell_at=now)
+        cases.update().where(OPEN, cases.c.bell_at > now + LONGEST_PAUSE).values(bell_at=now)
     )
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Row, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.privacy.vault import Tampered
-from bot.storage.messages import UNREAD, active, enqueue, locked
+from bot.storage.messages import active, enqueue, locked, words_ring
 from bot.storage.part import OPEN, Part, log
 from bot.storage.records import (
     Author,
@@ -85,8 +85,8 @@ class Mending(Part):
         changed: dict[str, Any] = {"last_at": now, "last_woman_at": now}
         if text and row.number <= case.looked:
             changed["looked"] = row.number - 1
-            if case.state == CaseState.CLAIMED and case.bell_at is None and case.passed_at is None:
-                changed |= {"bell_at": now + UNREAD, "bell_round": 0}
+            if case.state == CaseState.CLAIMED:
+                changed |= words_ring(case, now)
         await connection.execute(cases.update().where(cases.c.id == case.id).values(**changed))
 
     async def correct(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,8 +27,16 @@ from bot.storage.records import (
 )
 from bot.storage.tables import cases, handles, messages, outbox, staff
 
+Notice = Callable[[str], str]
+"""What the line says to her, by the language of her case."""
 UNREAD = timedelta(minutes=2)
 """After so long her unread words ring for the consultant who has her case."""
+ANSWER_WITHIN = timedelta(minutes=15)
+"""After so long it rings for the consultant who has read her words and has not answered."""
+LONGEST_PAUSE = timedelta(minutes=15)
+"""A bell that is set later than that waits for a duty to begin."""
+SEEN = -1
+"""Instead of how often it rang: her consultant has seen what there is, and not answered yet."""
 
 
 class Messages(MediaPart):
@@ -42,11 +51,13 @@ class Messages(MediaPart):
         covered: bool = False,
         medium: Medium | None = None,
         handle: str | None = None,
+        language: str | None = None,
     ) -> CaseMessage | None:
         """Keep her words, and a photo or voice with them. None: this delivery was kept before.
 
         `covered`: her window was covered when they came. `handle`: what stands in her chat.
-        Raises `CaseClosed`, `Blocked`.
+        `language`: of the screen at which she wrote them; None: her case's. Raises `CaseClosed`,
+        `Blocked`.
         """
         async with self._database.write() as connection:
             row = await locked(connection, case_id)
@@ -62,6 +73,10 @@ class Messages(MediaPart):
             if handle is not None:
                 await connection.execute(
                     handles.insert().values(**self._sealed(row.id, handle, message.id))
+                )
+            if language is not None and language != row.language:
+                await connection.execute(
+                    cases.update().where(cases.c.id == row.id).values(language=language)
                 )
             return message
 
@@ -169,9 +184,8 @@ class Messages(MediaPart):
             await self._insert_medium(connection, message.id, key, medium)
         if for_her:
             await enqueue(connection, message.id, row.id, message.number, message.at)
-        await connection.execute(
-            cases.update().where(cases.c.id == row.id).values(**_after(message, row))
-        )
+        changed = _after(message) | await _bell_after(connection, message, row)
+        await connection.execute(cases.update().where(cases.c.id == row.id).values(**changed))
         return message
 
     async def _insert_message(
@@ -238,20 +252,47 @@ async def enqueue(
     )
 
 
-def _after(message: CaseMessage, row: Row[Any]) -> dict[str, Any]:
-    """What a message changes in its case. Notes and notices do not break a silence.
-
-    What she writes rings for the consultant who has her case, unless that is read before;
-    and who has just answered is rung for nothing, and has opened what she was handed.
-    """
+def _after(message: CaseMessage) -> dict[str, Any]:
+    """What a message changes in its case. Notes and notices do not break a silence."""
     changed: dict[str, Any] = {"last_number": message.number}
-    if row.state == CaseState.CLAIMED:
-        if message.author is Author.CONSULTANT:
-            changed |= {"bell_at": None, "bell_round": 0, "passed_at": None}
-        elif message.author is Author.WOMAN and row.bell_at is None and row.passed_at is None:
-            changed |= {"bell_at": message.at + UNREAD, "bell_round": 0}
     if message.author in (Author.WOMAN, Author.CONSULTANT):
         changed["last_at"] = message.at
     if message.author is Author.WOMAN:
         changed["last_woman_at"] = message.at
     return changed
+
+
+async def _bell_after(
+    connection: AsyncConnection, message: CaseMessage, row: Row[Any]
+) -> dict[str, Any]:
+    """What a message changes in the bell of a case that somebody has.
+
+    Who has just answered is rung for nothing but what she had not seen then, and has opened
+    what she was handed.
+    """
+    if row.state != CaseState.CLAIMED:
+        return {}
+    if message.author is Author.WOMAN:
+        return words_ring(row, message.at)
+    if message.author is not Author.CONSULTANT:
+        return {}
+    unseen = select(messages.c.id).where(
+        messages.c.case_id == row.id,
+        messages.c.author == Author.WOMAN,
+        messages.c.number > row.looked,
+    )
+    crossed = (await connection.execute(unseen.limit(1))).first() is not None
+    again_at = message.at + UNREAD if crossed else None
+    return {"bell_at": again_at, "bell_round": 0, "passed_at": None}
+
+
+def words_ring(row: Row[Any], at: datetime) -> dict[str, Any]:
+    """New words of hers ring for the consultant who has her case, unless they are read before.
+
+    A bell that comes sooner stays; of one that comes later the rounds count on, so that she
+    does not put off by writing who comes to her. `row`: her case's.
+    """
+    soon = at + UNREAD
+    if row.bell_at is None or row.bell_round == SEEN or row.bell_at > at + LONGEST_PAUSE:
+        return {"bell_at": soon, "bell_round": 0}
+    return {"bell_at": min(row.bell_at, soon)}

@@ -86,13 +86,13 @@ class Case:
     last_woman_at: datetime
     last_at: datetime
     claimed_by: str | None  # staff id
-    claimed_at: datetime | None
+    claimed_at: datetime | None  # of one that was given back: when that was
     closed_at: datetime | None
     present: bool
     told: int  # which waiting message she has had: 0, 1, 2
     unread: int  # her messages after the desk last looked
     held: int  # messages for her that wait to be sent
-    bell_round: int = 0  # how often it has rung since it began to wait
+    bell_round: int = 0  # how often it has rung for this; `SEEN`: for nothing that is new
     bell_at: datetime | None = None  # when it rings next; None: it does not
     passed_at: datetime | None = None  # handed to a colleague who has not opened it yet
     answered: bool = False  # a consultant has written to her
@@ -100,8 +100,14 @@ class Case:
     nudge: Nudge | None = None  # whether we may ring her; None: never
     nudged_at: datetime | None = None  # since she was last here
     absent_since: datetime | None = None  # None: present, or not known
+    unanswered: int = 0  # her messages after which no consultant wrote
     undecided: int = 0  # messages to her that may not have arrived: the desk decides
     unmended: int = 0  # those that stand in her chat, and were to be changed or removed there
+
+    @property
+    def waits_since(self) -> datetime:
+        """Since when nobody has it, while nobody has."""
+        return self.claimed_at or self.opened_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,16 +286,6 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
-    """What a login is checked against."""
-
-    staff: StaffMember
-    password_hash: str = field(repr=False)
-    totp_secret: str = field(repr=False)
-    last_totp_step: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class AuditEntry:
     """Who did what at the desk. `staff_id` None: the program, or a woman."""
 
@@ -310,6 +306,7 @@ class Purged:
     sessions: int = 0
     invites: int = 0
     failed_logins: int = 0
+    former_logins: int = 0
     blocks: int = 0
     calls: int = 0
     lent: int = 0

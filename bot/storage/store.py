@@ -33,6 +33,7 @@ from bot.storage.migrate import known, newest
 from bot.storage.outbox import Outbox
 from bot.storage.receptions import MediaIds, Receptions
 from bot.storage.records import NewerDatabase, NotMigrated
+from bot.storage.sessions import Sessions
 from bot.storage.staff import Staff
 from bot.storage.tables import metadata
 from bot.storage.together import Among
@@ -47,6 +48,7 @@ class Store(
     Erasure,
     Receptions,
     Staff,
+    Sessions,
     DutyBook,
     DeskBook,
     Figures,

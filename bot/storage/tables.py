@@ -86,6 +86,7 @@ staff = Table(
     Column("bell_index", LargeBinary),
     Column("bell_code_hash", LargeBinary),
     Column("bell_code_expires_at", UtcTime),
+    Column("known_since", UtcTime),  # a browser that knows her from before is a stranger's
 )
 Index(None, staff.c.bell_index, unique=True)
 
@@ -107,7 +108,7 @@ cases = Table(
     Column("last_woman_at", UtcTime, nullable=False),
     Column("last_at", UtcTime, nullable=False),
     Column("claimed_by", String(32), ForeignKey("staff.id")),
-    Column("claimed_at", UtcTime),
+    Column("claimed_at", UtcTime),  # while it waits: since when it does so again
     Column("closed_at", UtcTime),
     Column("present", Boolean, nullable=False),
     Column("told", Integer, nullable=False),
@@ -269,17 +270,18 @@ Index(None, subscriptions.c.next_at)
 Index(None, subscriptions.c.reception_id)
 Index(None, subscriptions.c.municipality, subscriptions.c.reception_id)
 
-# A reminder that is over and still stands in her chat; sealed as it was in `subscriptions`.
+# A message of ours that still stands in a chat and is to be removed from there.
 leftovers = Table(
     "leftovers",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("subscription_id", String(32), nullable=False),  # under which it is sealed
+    Column("sealed_for", String(32), nullable=False),  # the id of `subscriptions` in the seals
     Column("channel", String(16), nullable=False),
-    Column("address_index", LargeBinary, nullable=False),
+    Column("address_index", LargeBinary),  # none where she has deleted everything
     Column("address", LargeBinary, nullable=False),
     Column("handle", LargeBinary, nullable=False),
     Column("until", UtcTime, nullable=False),  # then it is given up
+    sqlite_autoincrement=True,  # who ends a removal late forgets nobody else's message
 )
 Index(None, leftovers.c.address_index)
 
@@ -517,8 +519,18 @@ sessions = Table(
     Column("token_hash", LargeBinary, primary_key=True),
     Column("staff_id", String(32), ForeignKey("staff.id", ondelete="CASCADE"), nullable=False),
     Column("expires_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime),  # none: it was ended for her, and who goes on with it is known
 )
 Index(None, sessions.c.staff_id)
+
+# Logins that somebody who was removed had. No foreign key: her account may be gone.
+former_logins = Table(
+    "former_logins",
+    metadata,
+    Column("login_key", LargeBinary, primary_key=True),
+    Column("staff_id", String(32), nullable=False),
+    Column("until", UtcTime, nullable=False),
+)
 
 failed_logins = Table(
     "failed_logins",

@@ -15,7 +15,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,11 +33,20 @@ from hypothesis.stateful import (
 
 from bot.bell import Bell
 from bot.channels.base import Who
-from bot.desk.service import BLOCKS, FOR_THE_CASE, Desk, NoSuchCase, NoSuchColleague, NotAllowed
+from bot.desk.service import (
+    BLOCKS,
+    FOR_THE_CASE,
+    Desk,
+    NoSuchCase,
+    NoSuchColleague,
+    NotAllowed,
+    WrittenSince,
+)
 from bot.handover import SILENCE, UNANSWERED, UNOPENED, Handover
 from bot.lifecycle import CaseState
 from bot.live import Changes
 from bot.privacy.vault import KeyDestroyed, Vault
+from bot.storage.messages import SEEN
 from bot.storage.migrate import migrate
 from bot.storage.outbox import LEASE
 from bot.storage.records import (
@@ -58,10 +67,9 @@ from bot.storage.records import (
     TextGone,
 )
 from bot.storage.store import Store
-from bot.texts import ZONE
+from bot.texts import ZONE, open_content
 from scheduler.duty import Hours, Weekly, next_duty, on_duty
 from scheduler.model import SAFE_HOURS
-from tests.bot.desk import words
 
 T = TypeVar("T")
 QUICK = next(filter(os.path.isdir, ["/dev/shm"]), None)
@@ -119,6 +127,7 @@ HAPPENINGS: dict[str, tuple[int, dict[str, st.SearchStrategy[Any]]]] = {
             "covered": st.booleans(),
             "photo": st.booleans(),
             "again": st.booleans(),
+            "language": st.sampled_from(["bg", "tr", "en"]),
         },
     ),
     "a_consultant": (
@@ -195,10 +204,12 @@ class Known:
     state: CaseState
     last_at: datetime
     last_woman_at: datetime
+    said_at: datetime | None = None  # when she first wrote
     owner: int | None = None
     got_at: datetime | None = None  # when its owner came by it
     passed_at: datetime | None = None
-    unread: bool = False
+    unread_since: datetime | None = None
+    owed: bool = False  # she wrote, and no consultant since
     answered: bool = False
     closed_at: datetime | None = None
     last_number: int = 0  # when it was closed
@@ -270,12 +281,12 @@ class HandoverMachine(RuleBasedStateMachine):
 
     async def _start(self) -> None:
         self.store = await Store.open(f"sqlite:///{self.file}", self.vault, self.clock)
-        texts, changes = words()[1], Changes()
+        texts, changes = open_content()[1], Changes()
         self.handover = Handover(
             self.store, texts, changes, self.clock, lambda: None, self._rung_for_her
         )
         self.desk = Desk(self.store, changes, self.clock, lambda: None, texts)
-        self.bell = Bell(self.store, changes, self.clock, self.phones)
+        self.bell = Bell(self.store, changes, self.clock, self.phones, self.handover)
 
     @initialize(
         claimed=st.tuples(*[st.sampled_from([None, 0, 1, 2])] * 3), hours=st.sampled_from(PATTERNS)
@@ -331,7 +342,9 @@ class HandoverMachine(RuleBasedStateMachine):
 
     # --- the women ------------------------------------------------------------------------------
 
-    def a_woman(self, number: int, act: str, covered: bool, photo: bool, again: bool) -> None:
+    def a_woman(
+        self, number: int, act: str, covered: bool, photo: bool, again: bool, language: str
+    ) -> None:
         match act:
             case "asks":
                 self.asks_for_a_person(number)
@@ -340,7 +353,7 @@ class HandoverMachine(RuleBasedStateMachine):
             case "hides":
                 self.hides(number)
             case "comes back":
-                self.comes_back(number)
+                self.comes_back(number, language)
             case "ends":
                 self.ends_it(number)
             case _:
@@ -393,7 +406,8 @@ class HandoverMachine(RuleBasedStateMachine):
             assert self.run(relayed)
             known.keys.add(key)
             known.last_at = known.last_woman_at = self.now
-            known.unread = True
+            known.unread_since, known.owed = known.unread_since or self.now, True
+            known.said_at = known.said_at or self.now
             count += 1
         assert self._count(known) == count
 
@@ -402,9 +416,11 @@ class HandoverMachine(RuleBasedStateMachine):
         woman.window = False
         self.run(self.handover.absent(woman.who))
 
-    def comes_back(self, number: int) -> None:
+    def comes_back(self, number: int, language: str) -> None:
+        """Perhaps through the gate in another language."""
         woman = self.women[number]
-        found = self.run(self.handover.arrive(woman.who))
+        woman.language = language
+        found = self.run(self.handover.arrive(woman.who, language))
         if found is None:
             assert woman.open_case() is None
             return
@@ -496,7 +512,7 @@ class HandoverMachine(RuleBasedStateMachine):
         assert self.answers.setdefault(message.id, known.id) == known.id
         if message.id in said_before:
             return
-        known.last_at, known.passed_at = self.now, None
+        known.last_at, known.passed_at, known.owed = self.now, None, False
         if not known.answered:
             known.answered = True
             self.answered += 1
@@ -511,7 +527,7 @@ class HandoverMachine(RuleBasedStateMachine):
             return
         self.run(work)
         known.owner, known.passed_at = to, self.now
-        known.got_at, known.unread = self.now, bool(known.keys)
+        known.got_at, known.unread_since = self.now, known.said_at
 
     def gives_back(self, who: int, known: Known) -> None:
         work = self.desk.give_back(self.staff[who], known.id)
@@ -520,6 +536,10 @@ class HandoverMachine(RuleBasedStateMachine):
 
     def closes(self, who: int, known: Known) -> None:
         work = self.desk.close(self.staff[who], known.id)
+        open_ = known.state is not CaseState.CLOSED
+        if open_ and known.unread_since and self._refusal(who, known) is None:
+            self._refused(work, WrittenSince)
+            work = self.desk.close(self.staff[who], known.id, self._last_number(known))
         if self._act_done(who, known, work) and known.state is not CaseState.CLOSED:
             self._closed(known)
 
@@ -555,7 +575,7 @@ class HandoverMachine(RuleBasedStateMachine):
         for message in view.messages:
             assert known.marker in message.text or message.author is Author.SYSTEM or message.medium
         self.run(self.desk.looked(me, known.id))
-        known.passed_at, known.unread = None, False
+        known.passed_at = known.unread_since = None
         assert {case.id for case in self.run(self.desk.mine(me))} == {
             case.id for case in self.cases.values() if case.owner == who
         }
@@ -623,13 +643,21 @@ class HandoverMachine(RuleBasedStateMachine):
         for known in self.cases.values():
             if known.passed_at is not None and known.passed_at <= self.now - UNOPENED:
                 self._waits(known)
-            since = max(known.last_at, known.got_at or known.last_at)
-            if known.state is CaseState.CLOSED or since >= self.now - SILENCE:
+            over, is_silent = self.now - SILENCE, known.last_at < self.now - SILENCE
+            got = known.got_at is None or known.got_at < over
+            if known.state is CaseState.CLOSED or not got:
                 continue
-            if self.now - known.last_woman_at >= UNANSWERED:
+            claimed = known.state is CaseState.CLAIMED
+            is_left = claimed and known.unread_since is not None and known.unread_since < over
+            if not (is_silent or is_left):
+                continue
+            shut_out = known.woman.blocked(self.now)
+            is_owed = known.unread_since is not None or (known.owed and not shut_out)
+            is_recent = self.now - known.last_woman_at < UNANSWERED
+            if claimed and is_owed and is_recent:
+                self._waits(known)
+            elif is_silent and (claimed or not is_recent):
                 self._closed(known)
-            elif known.state is CaseState.CLAIMED:
-                (self._waits if known.unread else self._closed)(known)
 
     def _rung_for_her(self, who: Who, language: str, said: str) -> None:
         woman = next(each for each in self.women if each.who == who)
@@ -656,6 +684,12 @@ class HandoverMachine(RuleBasedStateMachine):
         there = on_duty(table, self.now, ZONE) & set(active)
         coming = None if there else next_duty(table, self.now, ZONE, active)
         rung = dict(self.phones.rung)
+        for known in self._taken_back():
+            assert known.unread_since or known.owed, "only what she wrote calls for another"
+            assert known.owner is not None
+            others = (there or (set() if coming else set(active))) - {self.staff[known.owner].id}
+            assert others, "there is somebody who can come"
+            self._waits(known)
         for case_id, whom in rung.items():
             known = self.cases[case_id]
             assert whom <= set(active), "a frozen account's bell is not rung"
@@ -682,6 +716,12 @@ class HandoverMachine(RuleBasedStateMachine):
                 }
                 if due[known.id] == 0:
                     assert whom <= (speak or there or set(active)) <= heard
+
+    def _taken_back(self) -> list[Known]:
+        """Cases that the bell has taken from a consultant who did not come."""
+        waiting = {row[0] for row in self._rows("SELECT id FROM cases WHERE state = 'waiting'")}
+        found = [self.cases[case_id] for case_id in waiting]
+        return [known for known in found if known.state is CaseState.CLAIMED]
 
     def the_clocks_run_out(self) -> None:
         """The purge, which the program does every hour."""
@@ -752,10 +792,10 @@ class HandoverMachine(RuleBasedStateMachine):
         self.flying.clear()
 
     def _leaves(self, due: Due) -> None:
-        lease = self.run(self.store.take(due.outbox_id, "here"))
-        if lease is None:
+        taken = self.run(self.store.take(due.outbox_id, "here"))
+        if taken is None:
             return
-        due = replace(due, lease=lease)
+        due = taken
         assert due.case_id in self.cases, "nothing after she deleted everything"
         known = self.cases[due.case_id]
         message = due.message
@@ -809,12 +849,12 @@ class HandoverMachine(RuleBasedStateMachine):
     @invariant()
     def each_case_is_where_the_people_left_it(self) -> None:
         kept = self._rows(
-            "SELECT id, state, claimed_by, bell_at, closed_at IS NULL, present AND"
+            "SELECT id, state, claimed_by, bell_at, bell_round, closed_at IS NULL, present AND"
             " (state <> 'closed' OR EXISTS (SELECT 1 FROM outbox WHERE case_id = cases.id))"
             " FROM cases"
         )
         assert {row[0] for row in kept} == set(self.cases), "nothing is left, and nothing lost"
-        for case_id, state, owner, bell_at, is_open, present in kept:
+        for case_id, state, owner, bell_at, rounds, is_open, present in kept:
             known = self.cases[case_id]
             assert state == known.state
             assert owner == (None if known.owner is None else self.staff[known.owner].id)
@@ -827,6 +867,11 @@ class HandoverMachine(RuleBasedStateMachine):
             if known.state is CaseState.CLAIMED:
                 assert known.owner is not None
                 assert known.owner not in self.frozen, "who is frozen has no open case"
+                if known.unread_since is not None:
+                    assert bell_at is not None, "no unread words of hers without a bell"
+                if known.owed:
+                    reminded = rounds == SEEN
+                    assert bell_at is not None or reminded, "none unanswered, either"
 
     @invariant()
     def what_is_to_be_sent_is_hers_and_was_meant_for_her(self) -> None:
@@ -937,7 +982,12 @@ class HandoverMachine(RuleBasedStateMachine):
             self.unanswered += 1
         known.state, known.passed_at = CaseState.CLOSED, None
         known.closed_at = self.now.replace(minute=0, second=0, microsecond=0)
-        ((known.last_number,),) = self._rows("SELECT last_number FROM cases WHERE id = ?", known.id)
+        known.last_number = self._last_number(known)
+
+    def _last_number(self, known: Known) -> int:
+        ((number,),) = self._rows("SELECT last_number FROM cases WHERE id = ?", known.id)
+        assert isinstance(number, int)
+        return number
 
     def _gone(self, known: Known) -> None:
         del self.cases[known.id]

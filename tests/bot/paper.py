@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,9 +26,8 @@ from bot.channels.base import (
 from bot.privacy.vault import Vault
 from bot.settings import Settings
 from bot.storage.records import Case, Role, StaffMember
-from bot.texts import Texts, open_content
 from bot.windows import Timing
-from dialogs.model import START, Content, Event, MediaKind, Position, Sent, Started, Tapped, Typed
+from dialogs.model import START, Event, MediaKind, Position, Sent, Started, Tapped, Typed
 from tests.sqlite import migrated
 
 LIMITS = Limits(4000, 1024, 100, 64, 64, True, True, 48, True, True)
@@ -145,7 +143,7 @@ class LastingPaper(PaperChannel):
 
 
 async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         while not holds():
             await asyncio.sleep(0.005)
 
@@ -163,12 +161,6 @@ def said(text: str) -> Outgoing:
 
 
 # --- a line around it ----------------------------------------------------------------------
-
-
-@cache
-def words() -> tuple[Content, Texts]:
-    """The real content, read once."""
-    return open_content()
 
 
 @dataclass

@@ -6,18 +6,27 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from bot.bell import LATER, OWNER_AGAIN, OWNER_ROUNDS, PAUSE, UNREACHED, Bell, call_round
+from bot.bell import (
+    LATER,
+    OWNER_AGAIN,
+    OWNER_ROUNDS,
+    PAUSE,
+    UNREACHED,
+    Bell,
+    call_round,
+    is_new,
+)
 from bot.handover import UNANSWERED, Handover
 from bot.live import Changes
 from bot.privacy.vault import Vault
+from bot.storage.messages import ANSWER_WITHIN
 from bot.storage.records import BellAddress, Case, CaseState, Role, StaffState
 from bot.storage.store import Store
-from bot.texts import ZONE, Texts, open_content
+from bot.texts import ZONE, open_content
 from scheduler.duty import Hours, Shift, Weekly
 from tests.sqlite import migrated
 
@@ -58,11 +67,6 @@ class Phones:
         self.standing.pop(case_id, None)
 
 
-@cache
-def words() -> Texts:
-    return open_content()[1]
-
-
 @dataclass
 class Centre:
     """A store, its people by login, their phones and the bell."""
@@ -79,8 +83,9 @@ class Centre:
     async def open(self) -> None:
         self.store = await Store.open(f"sqlite:///{self.file}", self.vault, self.now)
         self.phones = Phones(self.now)
-        self.bell = Bell(self.store, self.changes, self.now, self.phones)
-        self.handover = Handover(self.store, words(), self.changes, self.now, lambda: None)
+        _, texts = open_content()
+        self.handover = Handover(self.store, texts, self.changes, self.now, lambda: None)
+        self.bell = Bell(self.store, self.changes, self.now, self.phones, self.handover)
 
     async def restart(self) -> None:
         await self.store.close()
@@ -136,6 +141,16 @@ class Centre:
 
     async def claims(self, login: str, case: Case) -> None:
         assert await self.store.claim(case.id, self.people[login])
+
+    async def looks(self, case: Case) -> None:
+        """Its consultant has it before her eyes."""
+        kept = await self.case(case)
+        assert kept.claimed_by is not None
+        await self.store.looked(case.id, kept.claimed_by)
+
+    async def answers(self, login: str, case: Case) -> None:
+        key = f"{self.moment}"
+        await self.store.add_reply(case.id, self.people[login], "an answer", key)
 
     async def writes(self, case: Case, text: str = "words") -> None:
         await self.store.add_from_woman(case.id, text, f"{text}{self.moment}")
@@ -396,7 +411,7 @@ async def test_where_one_of_two_is_reached_the_pace_stays(
     await centre.asks("bg")
     assert await centre.rings() == {"maria"}
     assert await centre.passes(PAUSE) == [(PAUSE, {"maria"})]
-    assert caplog.text == ""
+    assert not [each for each in caplog.records if each.name.startswith("phen")]
 
 
 async def test_a_phone_that_is_not_linked_lets_the_next_ones_ring_sooner_unless_a_desk_is_open(
@@ -471,7 +486,7 @@ async def test_a_case_that_cannot_be_handled_holds_up_no_other(
 
 
 async def test_without_a_bot_of_the_desks_the_open_desks_hear_every_round(centre: Centre) -> None:
-    bell = Bell(centre.store, centre.changes, centre.now, None)
+    bell = Bell(centre.store, centre.changes, centre.now, None, centre.handover)
     case = await centre.asks("tr")
     async with centre.changes.listen() as heard:
         heard.clear()
@@ -511,18 +526,36 @@ async def test_who_answers_no_more_is_rung_for_nothing_and_her_cases_ring_again(
 # --- the consultant who has it -----------------------------------------------------------------
 
 
-async def test_unread_words_ring_for_their_consultant_so_often_and_no_more(centre: Centre) -> None:
+async def has_a_case(centre: Centre) -> Case:
+    """Maria has it, and has read all of it; she and Elena are on duty."""
     case = await centre.asks()
     await centre.claims("maria", case)
-    await centre.store.looked(case.id, centre.people["maria"])
+    await centre.looks(case)
     assert await centre.rings() == set()
+    return case
+
+
+async def test_unread_words_ring_for_their_consultant_and_then_for_her_colleagues(
+    centre: Centre,
+) -> None:
+    case = await has_a_case(centre)
     await centre.writes(case)
-    first = PAUSE
-    assert await centre.passes(timedelta(hours=2)) == [
-        (first + n * OWNER_AGAIN, {"maria"}) for n in range(OWNER_ROUNDS)
+    over = PAUSE + OWNER_ROUNDS * OWNER_AGAIN
+    assert await centre.passes(over + 2 * TICK) == [
+        *((PAUSE + n * OWNER_AGAIN, {"maria"}) for n in range(OWNER_ROUNDS)),
+        (over + TICK, {"maria", "elena"}),
     ]
-    await centre.writes(case, "more words")
-    assert len(await centre.passes(timedelta(hours=2))) == OWNER_ROUNDS
+    assert (await centre.case(case)).state is CaseState.WAITING
+    said = [each.text for each in await centre.store.messages(case.id)]
+    assert said[-1] == open_content()[1].say("bg", "notice.returned")
+
+
+async def test_more_words_put_nothing_off(centre: Centre) -> None:
+    case = await has_a_case(centre)
+    for minute in range(1 + (PAUSE + OWNER_ROUNDS * OWNER_AGAIN) // timedelta(minutes=1)):
+        await centre.writes(case, f"{minute}")
+        await centre.passes(timedelta(minutes=1))
+    assert (await centre.case(case)).state is CaseState.WAITING
 
 
 async def test_her_ring_stands_until_she_looks_and_looking_stops_it(centre: Centre) -> None:
@@ -531,43 +564,196 @@ async def test_her_ring_stands_until_she_looks_and_looking_stops_it(centre: Cent
     await centre.writes(case)
     await centre.passes(PAUSE + 2 * TICK)
     assert centre.phones.standing == {case.id: {centre.people["maria"]}}
-    await centre.store.looked(case.id, centre.people["maria"])
-    assert await centre.passes(timedelta(hours=1)) == []
+    await centre.looks(case)
+    assert await centre.passes(ANSWER_WITHIN - TICK) == []
     assert centre.phones.standing == {}
 
 
-async def test_words_that_are_read_within_two_minutes_do_not_ring(centre: Centre) -> None:
-    case = await centre.asks()
-    await centre.claims("maria", case)
+async def test_words_that_are_read_and_answered_within_two_minutes_do_not_ring(
+    centre: Centre,
+) -> None:
+    case = await has_a_case(centre)
     await centre.writes(case)
     await centre.passes(PAUSE - TICK)
-    await centre.store.looked(case.id, centre.people["maria"])
+    await centre.looks(case)
+    await centre.answers("maria", case)
     assert await centre.passes(timedelta(hours=1)) == []
 
 
-async def test_off_duty_she_hears_it_once_and_again_when_her_duty_begins(centre: Centre) -> None:
-    case = await centre.asks()
-    await centre.claims("maria", case)
-    await centre.store.looked(case.id, centre.people["maria"])
-    centre.moment = local(MONDAY, "23:00")
+async def test_off_duty_she_hears_it_first_and_then_who_is_there(centre: Centre) -> None:
+    await centre.works("maria", Hours(time(9), time(10)))
+    case = await has_a_case(centre)
     await centre.writes(case)
-    assert await centre.passes(timedelta(hours=1)) == [(PAUSE, {"maria"})]
+    assert await centre.passes(2 * PAUSE + 2 * TICK) == [
+        (PAUSE, {"maria"}),
+        (2 * PAUSE + TICK, {"elena"}),
+    ]
+    assert (await centre.case(case)).state is CaseState.WAITING
+
+
+async def test_off_duty_she_may_still_come_to_it(centre: Centre) -> None:
+    await centre.works("maria", Hours(time(9), time(10)))
+    case = await has_a_case(centre)
+    await centre.writes(case)
+    assert await centre.passes(PAUSE) == [(PAUSE, {"maria"})]
+    await centre.looks(case)
+    await centre.answers("maria", case)
+    assert await centre.passes(timedelta(hours=1)) == []
+    assert (await centre.case(case)).state is CaseState.CLAIMED
+
+
+async def test_at_night_she_hears_each_time_and_again_when_her_own_duty_begins(
+    centre: Centre,
+) -> None:
+    case = await has_a_case(centre)
+    centre.moment = local(MONDAY, "23:00")
+    for text in ("one", "two"):
+        await centre.writes(case, text)
+        assert await centre.passes(timedelta(hours=1)) == [(PAUSE, {"maria"})]
     assert (await centre.case(case)).bell_at == local(MONDAY + timedelta(days=1), "09:00")
     centre.moment = local(MONDAY + timedelta(days=1), "09:00")
     assert await centre.rings() == {"maria"}
-    assert await centre.passes(timedelta(hours=1)) == [(OWNER_AGAIN, {"maria"})]
+    assert await centre.passes(timedelta(minutes=10)) == [(OWNER_AGAIN, {"maria"})]
 
 
-async def test_a_consultant_whose_phone_is_lost_is_not_rung_without_end(
+async def test_at_night_it_waits_for_whoever_is_there_first(centre: Centre) -> None:
+    case = await has_a_case(centre)
+    await centre.works("elena", Hours(time(6), time(7)))
+    centre.moment = local(MONDAY, "23:00")
+    await centre.writes(case)
+    assert await centre.passes(timedelta(hours=7, seconds=5)) == [
+        (PAUSE, {"maria"}),
+        (timedelta(hours=7, seconds=5), {"elena"}),
+    ]
+
+
+async def test_a_change_of_the_duty_table_at_night_calls_whoever_is_there_now(
+    centre: Centre,
+) -> None:
+    case = await has_a_case(centre)
+    centre.moment = local(MONDAY, "23:00")
+    await centre.writes(case)
+    await centre.passes(timedelta(hours=1))
+    shift = Shift(centre.people["rada"], centre.moment, centre.moment + timedelta(hours=8))
+    await centre.store.set_shifts(centre.people["rada"], [shift])
+    assert await centre.passes(2 * TICK) == [(2 * TICK, {"rada"})]
+    assert (await centre.case(case)).claimed_by is None
+
+
+async def test_where_she_alone_is_there_it_rings_on_for_her_until_somebody_comes(
+    centre: Centre,
+) -> None:
+    await centre.works("elena", Hours(time(11), time(12)))
+    case = await has_a_case(centre)
+    await centre.writes(case)
+    last = PAUSE + OWNER_ROUNDS * OWNER_AGAIN
+    assert await centre.passes(timedelta(hours=1, seconds=5)) == [
+        *((PAUSE + n * OWNER_AGAIN, {"maria"}) for n in range(OWNER_ROUNDS + 1)),
+        *((last + n * LATER, {"maria"}) for n in range(1, 3)),
+        (timedelta(hours=1, seconds=5), {"maria", "elena"}),
+    ]
+
+
+@pytest.mark.parametrize("how", ["off", "at fault"])
+async def test_where_her_phone_is_not_reached_a_colleague_hears_it_at_once(
+    centre: Centre, how: str
+) -> None:
+    case = await has_a_case(centre)
+    await centre.writes(case)
+    if how == "off":
+        centre.phones.off = {"maria"}
+    else:
+        centre.phones.fault = RuntimeError("no more sockets")
+    assert await centre.passes(PAUSE) == []
+    centre.phones.fault = None
+    assert await centre.passes(TICK) == [(TICK, {"maria", "elena"} - centre.phones.off)]
+
+
+async def test_a_consultant_whose_phone_is_lost_is_not_given_up_where_nobody_else_is_there(
     centre: Centre, caplog: pytest.LogCaptureFixture
 ) -> None:
-    case = await centre.asks()
-    await centre.claims("maria", case)
+    await centre.works("elena", days=[])
+    case = await has_a_case(centre)
     await centre.writes(case)
     centre.phones.off = {"maria"}
     assert await centre.passes(timedelta(hours=1)) == []
-    assert caplog.text.count("bell_unreached") == OWNER_ROUNDS
-    assert (await centre.case(case)).bell_at is None
+    assert caplog.text.count("bell_unreached") > OWNER_ROUNDS
+    centre.phones.off = set()
+    assert len(await centre.passes(LATER)) == 1
+
+
+# --- read, and not answered --------------------------------------------------------------------
+
+
+async def test_words_that_are_read_and_not_answered_ring_once_and_then_for_a_colleague(
+    centre: Centre,
+) -> None:
+    case = await has_a_case(centre)
+    await centre.writes(case)
+    await centre.looks(case)
+    over = ANSWER_WITHIN + OWNER_AGAIN
+    assert await centre.passes(over + TICK) == [
+        (ANSWER_WITHIN, {"maria"}),
+        (over + TICK, {"maria", "elena"}),
+    ]
+    assert (await centre.case(case)).state is CaseState.WAITING
+
+
+async def test_who_looks_again_is_reminded_no_more(centre: Centre) -> None:
+    case = await has_a_case(centre)
+    await centre.writes(case)
+    await centre.looks(case)
+    assert not is_new(await centre.case(case))
+    await centre.passes(ANSWER_WITHIN + TICK)
+    assert is_new(await centre.case(case))
+    await centre.looks(case)
+    assert not is_new(await centre.case(case))
+    assert await centre.passes(timedelta(hours=20)) == []
+    await centre.writes(case, "more words")
+    centre.moment = local(MONDAY + timedelta(days=1), "10:00")
+    assert await centre.rings() == {"maria"}
+
+
+async def test_looking_at_what_was_seen_already_puts_the_reminder_off_no_more(
+    centre: Centre,
+) -> None:
+    case = await has_a_case(centre)
+    await centre.writes(case)
+    await centre.looks(case)
+    await centre.passes(ANSWER_WITHIN - TICK)
+    await centre.looks(case)
+    assert await centre.passes(TICK) == [(TICK, {"maria"})]
+
+
+@pytest.mark.parametrize("ends", ["answers", "closes", "shuts him out"])
+async def test_an_answer_a_close_and_a_block_take_the_reminder_back(
+    centre: Centre, ends: str
+) -> None:
+    case = await has_a_case(centre)
+    await centre.writes(case)
+    await centre.looks(case)
+    if ends == "answers":
+        await centre.answers("maria", case)
+    elif ends == "closes":
+        await centre.store.close_case(case.id, None, "bye")
+    else:
+        await centre.store.block(case.id, None)
+    assert await centre.passes(timedelta(hours=2)) == []
+
+
+async def test_who_claims_and_does_nothing_more_is_reminded(centre: Centre) -> None:
+    case = await centre.asks()
+    await centre.writes(case)
+    await centre.claims("maria", case)
+    assert await centre.passes(ANSWER_WITHIN) == [(ANSWER_WITHIN, {"maria"})]
+
+
+async def test_a_reply_that_crosses_with_her_words_leaves_their_bell(centre: Centre) -> None:
+    case = await has_a_case(centre)
+    await centre.writes(case)
+    centre.moment += TICK
+    await centre.answers("maria", case)
+    assert await centre.passes(PAUSE) == [(PAUSE, {"maria"})]
 
 
 # --- handed over -------------------------------------------------------------------------------

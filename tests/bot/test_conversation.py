@@ -18,11 +18,11 @@ from bot import handover as handover_of
 from bot import lines as lines_of
 from bot.channels.base import Fetch, Incoming, Unsent
 from bot.lines import NotHandled
-from bot.storage.records import CaseState, MediumKind, MessageState, StaffMember
+from bot.storage.records import Case, CaseState, MediumKind, MessageState, StaffMember
 from dialogs import engine
 from dialogs.model import CASE, HIDE, START, MediaKind, Position, Sent, Started, Tapped, Typed
 from scheduler.duty import Hours, Weekly
-from tests.bot.paper import HER, LastingPaper, Shell, a_shell
+from tests.bot.paper import HER, LastingPaper, PaperChannel, Shell, a_shell
 
 SECRET = "той знае къде съм"
 
@@ -294,7 +294,7 @@ async def test_a_case_closed_meanwhile_leads_to_the_door_of_a_new_one(
     await shell.phen.store.close_case(case.id, None, "closed")
     with monkeypatch.context() as patched:
         patched.setattr(shell.phen.handover, "case_of", as_it_was)
-        patched.setattr(shell.phen.handover, "arrive", lambda who: _nothing())
+        patched.setattr(shell.phen.handover, "arrive", lambda *_: _nothing())
         await shell.does(event)
         await shell.settled()
     assert len(shell.chat) == 1  # and what she wrote is not left behind
@@ -646,6 +646,80 @@ async def test_she_can_end_her_case_at_any_time(shell: Shell, answered: bool) ->
     closed = await shell.phen.store.case(case.id)
     assert closed is not None
     assert closed.state is CaseState.CLOSED
+
+
+# --- in which language ---------------------------------------------------------------------
+
+
+async def in_a_bulgarian_case(shell: Shell) -> tuple[StaffMember, Case]:
+    case, maria = await shell.opens_case(), await shell.consultant()
+    assert await shell.phen.desk.claim(maria, case.id)
+    await delivered(shell)
+    return maria, case
+
+
+@pytest.mark.parametrize("door", ["inside", "talk", "talk_yes"])
+@pytest.mark.parametrize("kind", [PaperChannel, LastingPaper])
+async def test_who_is_back_in_another_language_is_answered_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[PaperChannel], door: str
+) -> None:
+    async with a_shell(tmp_path, monkeypatch, channel=kind()) as shell:
+        maria, case = await in_a_bulgarian_case(shell)
+        await shell.taps("hide")
+        desk = shell.phen.desk
+        await desk.reply(maria, case.id, "Merhaba", "k")  # held
+        await shell.taps(door, "tr")
+        await delivered(shell)
+        (held,) = [message for message in shell.channel.sent if message.text == "Merhaba"]
+        assert shell.say("mark.hide", "tr") in [mark.label for mark in held.marks]
+        assert [each.language for each in await desk.mine(maria)] == ["tr"]
+        await desk.give_back(maria, case.id)
+        assert [each.language for each in await desk.waiting(maria)] == ["tr"]
+        shell.clock.passes(minutes=16)
+        await shell.ticks()
+        await desk.claim(maria, case.id)
+        await desk.close(maria, case.id)
+        await delivered(shell)
+        told = ("returned", "waiting_long", "claimed", "closed")
+        assert {shell.say(f"notice.{each}", "tr") for each in told} <= set(shell.channel.shown)
+
+
+@pytest.mark.parametrize("digit", ["0", "9"])
+async def test_a_digit_is_answered_at_once_in_the_language_that_she_reads(
+    lasting: Shell, digit: str
+) -> None:
+    await in_a_bulgarian_case(lasting)
+    await lasting.taps("home", "tr")
+    await lasting.types(digit)
+    assert lasting.channel.sent[-1].language == "tr"
+    assert (await lasting.case()).language == "tr", "she wrote at a screen in it"
+
+
+async def test_where_nobody_knows_what_she_reads_it_is_the_language_of_her_case(
+    shell: Shell,
+) -> None:
+    await shell.taps("talk_yes", "tr")
+    shell.phen.windows.drop_all("paper")
+    await shell.types("0")
+    assert shell.say("danger.text", "tr") in shell.chat[-1]
+    assert (await shell.case()).language == "tr"
+
+
+async def test_what_is_typed_at_the_cover_changes_no_language(shell: Shell) -> None:
+    await in_a_bulgarian_case(shell)
+    await shell.taps("hide")
+    await shell.taps(START, "tr")
+    await shell.types("кой си ти")
+    assert shell.channel.sent[-1].language == "tr", "the cover stays as it was read"
+    assert (await shell.case()).language == "bg", "it may be somebody else's finger"
+
+
+async def test_what_cannot_be_taken_is_said_in_the_language_that_she_reads(shell: Shell) -> None:
+    await in_a_bulgarian_case(shell)
+    await shell.taps("talk", "tr")
+    await shell.sends(MediaKind.LOCATION)
+    await delivered(shell)
+    assert shell.chat[-1] == shell.say("notice.cannot_take", "tr")
 
 
 # --- who is shut out -----------------------------------------------------------------------

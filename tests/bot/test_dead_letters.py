@@ -11,9 +11,11 @@ import pytest
 
 from bot.bell import OWNER_AGAIN, OWNER_ROUNDS, Bell
 from bot.channels.base import Unsent
+from bot.handover import Handover
 from bot.live import Changes
 from bot.storage.handing import UNNOTICED
 from bot.storage.records import Case, MessageState, Role, StaffMember
+from bot.texts import open_content
 from bot.web.switchboard import HOME
 from tests.bot.desk import Centre, a_centre
 from tests.bot.paper import a_shell
@@ -73,7 +75,9 @@ async def duty(tmp_path: Path) -> AsyncIterator[Duty]:
         await centre.store.offer_bell(maria.id, b"code", centre.clock.at + MINUTE)
         await centre.store.link_bell(b"code", "1")
         phones = Phones(centre.clock)
-        bell = Bell(centre.store, centre.changes, centre.clock, phones)
+        texts = open_content()[1]
+        handover = Handover(centre.store, texts, centre.changes, centre.clock, lambda: None)
+        bell = Bell(centre.store, centre.changes, centre.clock, phones, handover)
         case = await centre.woman("река")
         duty = Duty(centre, maria, session, phones, bell, case)
         assert await centre.desk.claim(maria, case.id)
@@ -99,7 +103,7 @@ async def test_what_the_platform_refuses_six_times_is_before_human_eyes_within_a
         await store.offer_bell(maria.id, b"code", shell.clock() + MINUTE)
         await store.link_bell(b"code", "1")
         phones = Phones(shell.clock)
-        bell = Bell(store, Changes(), shell.clock, phones)
+        bell = Bell(store, Changes(), shell.clock, phones, shell.phen.handover)
         shell.channel.faults = [Unsent()] * 6
         await shell.phen.desk.reply(maria, case.id, "тук съм", "k")
         for attempt in range(6):

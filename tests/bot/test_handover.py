@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from bot.channels.base import Unknown, Unsent, Who
 from bot.handover import Crowded, Handover
 from bot.storage.records import Case, CaseClosed, CaseState, StaffMember
 from bot.windows import Timing
-from dialogs.model import START, Position, Tapped
+from dialogs.model import START, Event, Position, Tapped, Typed
 from tests.bot.paper import HER, LastingPaper, Shell, a_shell
 
 
@@ -75,21 +75,63 @@ async def test_who_is_answered_is_not_told_that_nobody_answers(shell: Shell) -> 
     assert await notices(shell, case.id) == before
 
 
+async def test_who_waits_a_second_time_is_told_so_from_then_on_and_not_at_once(
+    shell: Shell,
+) -> None:
+    case = await shell.phen.handover.open_case(HER, "bg", None, None)
+    maria = await shell.consultant()
+    shell.clock.passes(minutes=16)
+    await shell.phen.handover.tick()
+    assert await shell.phen.desk.claim(maria, case.id)
+    await shell.phen.desk.reply(maria, case.id, "тук съм", "k")
+    shell.clock.passes(hours=1)
+    await shell.phen.desk.give_back(maria, case.id)
+    before = await notices(shell, case.id)
+    assert before[-1] == shell.say("notice.returned")
+    shell.clock.passes(seconds=5)
+    await shell.phen.handover.tick()
+    assert await notices(shell, case.id) == before
+    for minutes in (2, 13, 60):
+        shell.clock.passes(minutes=minutes)
+        await shell.phen.handover.tick()
+    again = [shell.say("notice.waiting_short"), shell.say("notice.waiting_long")]
+    assert await notices(shell, case.id) == before + again
+
+
+async def test_who_is_claimed_while_the_tick_looks_around_hears_of_nobody_who_has_not_come(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = await shell.phen.handover.open_case(HER, "bg", None, None)
+    maria = await shell.consultant()
+    shell.clock.passes(minutes=16)
+    real = shell.phen.store.waiting
+
+    async def claimed_meanwhile() -> list[Case]:
+        found = await real()
+        assert await shell.phen.desk.claim(maria, case.id)
+        return found
+
+    monkeypatch.setattr(shell.phen.store, "waiting", claimed_meanwhile)
+    await shell.phen.handover.tick()
+    assert await notices(shell, case.id) == [shell.say("notice.claimed")]
+
+
 async def test_a_case_closed_during_the_tick_stops_nobody_elses_notice(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await shell.phen.handover.open_case(HER, "bg", None, None)
     other = await shell.phen.handover.open_case(HER._replace(address="2"), "bg", None, None)
-    real = shell.phen.store.add_notice
+    real = shell.phen.store.waiting
 
-    async def closed_meanwhile(case_id: str, text: str, cause: str) -> object:
-        if case_id == first.id:
-            raise CaseClosed
-        return await real(case_id, text, cause)
+    async def closed_meanwhile() -> list[Case]:
+        found = await real()
+        await shell.phen.store.close_case(first.id, None, "ended")
+        return found
 
-    monkeypatch.setattr(shell.phen.store, "add_notice", closed_meanwhile)
+    monkeypatch.setattr(shell.phen.store, "waiting", closed_meanwhile)
     shell.clock.passes(minutes=3)
     await shell.phen.handover.tick()
+    assert await notices(shell, first.id) == []
     assert await notices(shell, other.id) == [shell.say("notice.waiting_short")]
 
 
@@ -109,6 +151,72 @@ async def test_a_silent_case_closes_with_a_word_and_one_nobody_read_outlasts_a_w
     assert closed is not None
     assert closed.state is CaseState.CLOSED
     assert (await notices(shell, case.id))[-1] == shell.say("notice.silent_closed", "tr")
+
+
+async def test_what_is_unread_for_a_day_waits_for_all_again_however_much_she_writes(
+    shell: Shell,
+) -> None:
+    case = await shell.phen.handover.open_case(HER, "bg", None, None)
+    assert await shell.phen.desk.claim(await shell.consultant(), case.id)
+    for hour in range(24):
+        await shell.phen.handover.relay(case, "ало", f"{hour}", None)
+        await shell.phen.handover.tick()
+        assert (await shell.case()).state is CaseState.CLAIMED
+        shell.clock.passes(hours=1)
+    shell.clock.passes(minutes=1)
+    await shell.phen.handover.tick()
+    assert (await shell.case()).state is CaseState.WAITING
+    assert (await notices(shell, case.id))[-1] == shell.say("notice.returned")
+
+
+async def test_what_she_has_changed_is_no_old_word(shell: Shell) -> None:
+    case = await shell.phen.handover.open_case(HER, "bg", None, None)
+    maria = await shell.consultant()
+    assert await shell.phen.desk.claim(maria, case.id)
+    await shell.phen.handover.relay(case, "ало", "1", "7")
+    await shell.phen.desk.looked(maria, case.id)
+    await shell.phen.desk.reply(maria, case.id, "тук съм", "k")
+    shell.clock.passes(hours=25)
+    await shell.phen.handover.edited(HER, "7", "ало?", covered=False)
+    await shell.phen.handover.tick()
+    assert (await shell.case()).claimed_by == maria.id
+
+
+async def test_what_is_read_and_not_answered_waits_for_all_again_three_times_and_then_ends(
+    shell: Shell,
+) -> None:
+    case = await shell.phen.handover.open_case(HER, "bg", None, None)
+    maria = await shell.consultant()
+    await shell.phen.handover.relay(case, "ало", "1", None)
+    for _ in range(2):
+        assert await shell.phen.desk.claim(maria, case.id)
+        await shell.phen.desk.looked(maria, case.id)
+        shell.clock.passes(hours=24, minutes=1)
+        await shell.phen.handover.tick()
+        assert (await shell.case()).state is CaseState.WAITING
+    assert await shell.phen.desk.claim(maria, case.id)
+    shell.clock.passes(hours=24, minutes=1)
+    await shell.phen.handover.tick()
+    assert (await shell.phen.handover.case_of(HER)) is None
+    said = await notices(shell, case.id)
+    assert said.count(shell.say("notice.returned")) == 2
+    assert said[-1] == shell.say("notice.silent_closed")
+
+
+@pytest.mark.parametrize("last", ["an answer", "a block"])
+async def test_a_silence_after_an_answer_or_a_block_ends_the_case(shell: Shell, last: str) -> None:
+    case = await shell.phen.handover.open_case(HER, "bg", None, None)
+    maria = await shell.consultant()
+    await shell.phen.handover.relay(case, "ало", "1", None)
+    assert await shell.phen.desk.claim(maria, case.id)
+    await shell.phen.desk.looked(maria, case.id)
+    if last == "a block":
+        await shell.phen.desk.block(maria, case.id, "week")
+    else:
+        await shell.phen.desk.reply(maria, case.id, "тук съм", "k")
+    shell.clock.passes(hours=24, minutes=1)
+    await shell.phen.handover.tick()
+    assert (await shell.phen.handover.case_of(HER)) is None
 
 
 async def test_who_claims_on_monday_what_was_written_on_friday_has_time_to_answer(
@@ -147,14 +255,14 @@ async def test_a_fault_with_one_case_holds_up_no_other(
 ) -> None:
     first = await shell.phen.handover.open_case(HER, "bg", None, None)
     other = await shell.phen.handover.open_case(HER._replace(address="2"), "bg", None, None)
-    real = shell.phen.store.add_notice
+    real = shell.phen.store.tell_waiting
 
-    async def broken(case_id: str, text: str, cause: str) -> object:
-        if case_id == first.id:
+    async def broken(case: Case, stage: int, notice: Callable[[str], str]) -> bool:
+        if case.id == first.id:
             raise RuntimeError("words")
-        return await real(case_id, text, cause)
+        return await real(case, stage, notice)
 
-    monkeypatch.setattr(shell.phen.store, "add_notice", broken)
+    monkeypatch.setattr(shell.phen.store, "tell_waiting", broken)
     shell.clock.passes(minutes=3)
     await shell.phen.handover.tick()
     assert await notices(shell, other.id) == [shell.say("notice.waiting_short")]
@@ -225,7 +333,7 @@ async def test_what_is_kept_of_her_can_be_deleted_twice(shell: Shell) -> None:
     case = await shell.phen.handover.open_case(HER, "bg", None, None)
     await shell.phen.handover.relay(case, "ало", "7", "3")
     assert await shell.phen.handover.remembers(HER)
-    assert set(await shell.phen.handover.forget(HER)) == {"3"}
+    assert [each.handle for each in await shell.phen.handover.forget(HER)] == ["3"]
     assert await shell.phen.handover.forget(HER) == []
     assert not await shell.phen.handover.remembers(HER)
     with pytest.raises(CaseClosed):
@@ -375,6 +483,38 @@ async def test_a_closed_case_does_not_ring_her(shell: Shell) -> None:
     shell.clock.passes(minutes=10)
     await shell.ticks()
     assert rings(shell) == []
+
+
+@pytest.mark.parametrize("stop", [Typed("стоп"), Tapped(Position("bg", "remind_stop"))])
+async def test_after_a_stop_nothing_rings_her_any_more(shell: Shell, stop: Event) -> None:
+    maria = await is_away_with_an_answer(shell, away=1)
+    await shell.done(stop)
+    assert shell.chat == [shell.say("remind_stopped.text")]
+    for number in range(2):
+        shell.clock.passes(minutes=10)
+        await shell.ticks()
+        assert rings(shell) == []
+        await shell.taps("case")
+        await shell.deliver()
+        await shell.taps("hide")
+        await shell.phen.desk.reply(maria, (await shell.case()).id, "тук съм", f"k{number}")
+    assert (await shell.case()).held, "it waits for her all the same"
+
+
+async def test_who_has_stopped_is_rung_in_a_new_case_if_she_wants_that_again(
+    shell: Shell,
+) -> None:
+    maria = await is_away_with_an_answer(shell, away=1)
+    await shell.taps("remind_stop")
+    await shell.phen.desk.close(maria, (await shell.case()).id)
+    await shell.done(Tapped(NOON))
+    case = await shell.case()
+    await shell.taps("hide")
+    assert await shell.phen.desk.claim(maria, case.id)
+    await shell.phen.desk.reply(maria, case.id, "тук съм", "new")
+    shell.clock.passes(minutes=3)
+    await shell.ticks()
+    assert len(rings(shell)) == 1
 
 
 async def test_who_is_shut_out_is_not_rung_and_is_once_he_is_let_in_again(shell: Shell) -> None:

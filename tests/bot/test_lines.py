@@ -11,8 +11,8 @@ import pytest
 from bot.channels.base import Incoming, Who
 from bot.lines import Lines, NotHandled
 from bot.privacy.redact import EventLog
+from bot.texts import open_content
 from dialogs.model import Typed
-from tests.bot.desk import words
 
 WORDS = "той ме удари"
 
@@ -27,7 +27,8 @@ def lines_that_fail(error: Exception) -> tuple[Lines, list[Incoming]]:
     def spawn(work: Coroutine[Any, Any, None]) -> object:
         return asyncio.ensure_future(work)
 
-    return Lines(words()[0], fail, lambda who, incoming: sorry.append(incoming), spawn), sorry
+    content, _ = open_content()
+    return Lines(content, fail, lambda who, incoming: sorry.append(incoming), spawn), sorry
 
 
 def aside() -> int:

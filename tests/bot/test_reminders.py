@@ -16,6 +16,7 @@ from bot.channels import telegram, viber, web
 from bot.channels.base import Limits, Unreached
 from bot.lines import NotHandled
 from bot.storage.mail_records import Audience, MailingEnd, MailingOutcome
+from bot.texts import open_content
 from bot.windows import Window
 from dialogs import engine, lint
 from dialogs.model import (
@@ -29,11 +30,11 @@ from dialogs.model import (
 )
 from scheduler import plan
 from scheduler.model import SAFE_HOURS, Reception, ReceptionState, Reminder, Subscription
-from tests.bot.paper import LIMITS, LastingPaper, PaperChannel, Shell, a_shell, until, words
+from tests.bot.paper import LIMITS, LastingPaper, PaperChannel, Shell, a_shell, until
 from tests.bot.test_conversation import comes_back, goes_away
 
 SOFIA = ZoneInfo("Europe/Sofia")
-CONTENT, TEXTS = words()
+CONTENT, TEXTS = open_content()
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 START = datetime(2026, 12, 1, 10, 0, tzinfo=SOFIA).astimezone(UTC)
 IN_VETOVO = Reception("r1", "rse05", "Читалището", START, START + timedelta(hours=4))

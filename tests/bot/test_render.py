@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from bot import render
 from bot.channels import console, telegram, viber, web
 from bot.channels.base import Limits
+from bot.texts import open_content
 from dialogs import engine, load, payload
 from dialogs.model import CASE, HIDE, START, Position
-from tests.bot.paper import words
 
 NOW = datetime(2026, 11, 22, 10, 30, tzinfo=UTC)
-CONTENT, TEXTS = words()
+CONTENT, TEXTS = open_content()
 SCREENS = [node.id for node in CONTENT.nodes.values() if node.text in TEXTS]
 CHANNELS = [console.ConsoleChannel.limits, telegram.LIMITS, web.LIMITS, viber.LIMITS]
 NAMES = ["console", "telegram", "web", "viber"]

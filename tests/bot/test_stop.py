@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.storage.store import Store
+from bot.texts import open_content
 from dialogs.model import (
     CASE,
     START,
@@ -21,7 +22,7 @@ from dialogs.model import (
     Tapped,
     Typed,
 )
-from tests.bot.paper import HER, LastingPaper, Shell, a_shell, words
+from tests.bot.paper import HER, LastingPaper, Shell, a_shell
 from tests.line import eventually, running_line
 from tests.phones import ConsolePhone, Phone, TelegramPhone, ViberPhone, WebPhone
 from tests.transcripts.script import DOOR
@@ -283,7 +284,7 @@ async def _shows(phone: Phone, words: str) -> bool:
 
 
 def test_what_stands_before_the_gate_names_no_line_that_says_what_this_is_for() -> None:
-    content, texts = words()
+    content, texts = open_content()
     covers = [node for node in content.nodes.values() if node.kind is NodeKind.COVER]
     assert STOPPED in [node.id for node in covers]
     national = content.facts["TEL-03"].value

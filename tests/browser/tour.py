@@ -255,7 +255,7 @@ async def voice_recording(on: Stage) -> None:
 @state
 async def voice_ready(on: Stage) -> None:
     await voice_recording(on)
-    await on.page.locator("#voice-clock:text('0:01')").wait_for()
+    await on.page.locator("#voice-clock", has_not_text="0:00").wait_for()
     await on.page.locator("#voice-stop").click()
     await on.page.locator("#voice-send").wait_for()
 
@@ -349,6 +349,7 @@ async def close(on: Stage) -> None:
 @state
 async def closed(on: Stage) -> None:
     case = await on.talk()
+    await on.centre.desk.looked(on.maria, case.id)
     await on.centre.desk.close(on.maria, case.id)
     await on.opens(case)
 
@@ -356,6 +357,7 @@ async def closed(on: Stage) -> None:
 @state
 async def closed_and_gone(on: Stage) -> None:
     case = await on.talk()
+    await on.centre.desk.looked(on.maria, case.id)
     await on.centre.desk.close(on.maria, case.id)
     on.centre.clock.passes(hours=49)
     await on.centre.store.purge(on.centre.clock())
@@ -368,6 +370,7 @@ async def closed_and_gone(on: Stage) -> None:
 @state
 async def not_reopened(on: Stage) -> None:
     case = await on.talk()
+    await on.centre.desk.looked(on.maria, case.id)
     await on.centre.desk.close(on.maria, case.id)
     await on.opens(case)
     await on.centre.woman(NAMES[0], "Пак съм аз.")

@@ -210,7 +210,9 @@ class Play:
         return (await self.line.phen.desk.mine(self.consultant))[0].id
 
     async def _closes(self) -> None:
-        await self.line.phen.desk.close(self.consultant, await self._case())
+        case = await self._case()
+        await self.line.phen.desk.looked(self.consultant, case)
+        await self.line.phen.desk.close(self.consultant, case)
 
     async def _replies(self, words: str) -> None:
         await self.line.phen.desk.reply(self.consultant, await self._case(), words, self.where)

@@ -108,8 +108,17 @@ const desk = (() => {
       else if (now.dataset.live === "messages") swapMessages(old, now);
       else if ("state" in now.dataset) {
         if (old.dataset.state !== now.dataset.state) leave(old, now);
+        else swapAnswers(old, now);
       } else if (old.outerHTML !== now.outerHTML) exchange(old, now);
     }
+    const head = region("head");
+    for (const box of document.querySelectorAll("[name=seen]")) box.value = head.dataset.upto;
+  }
+
+  /* The woman reads in another language now: so do the answers that are ready for her. */
+  function swapAnswers(old, fresh) {
+    const [box, boxNow] = [old, fresh].map((root) => root.querySelector(".prepared-box"));
+    if (box && boxNow && box.innerHTML !== boxNow.innerHTML) box.innerHTML = boxNow.innerHTML;
   }
 
   /* The case was closed or claimed while she wrote: her text is not thrown away. */
@@ -183,17 +192,29 @@ const desk = (() => {
     if (again) refresh(); // asked for while the last one failed: the line may be back by now
   }
 
-  /* She has read it only if the page is really before her eyes. */
+  const ATTENDED = 120000; // milliseconds in which a hand at the page says that eyes are, too
+  let touched = -Infinity;
+
+  /* She has read it only if the page is really before her eyes, and somebody sits at it. */
   async function look() {
     const head = region("head");
     if (!head || head.dataset.unread === "0" || document.visibilityState !== "visible") return;
+    if (Date.now() - touched > ATTENDED) return;
     head.dataset.unread = "0";
-    await tell(`/desk/case/${encodeURIComponent(head.dataset.case)}/looked`);
+    await tell(`/desk/case/${encodeURIComponent(head.dataset.case)}/looked`, { upto: head.dataset.upto });
+  }
+
+  function attend(event) {
+    // What moves under a hand that rests makes browsers tell of a pointer that moved by nothing.
+    if (event.type === "pointermove" && !event.movementX && !event.movementY) return;
+    touched = Date.now();
+    look().catch(() => {}); // the next look of the page at its case tries again
   }
 
   /* A press without an answer of its own: whether it was done. */
-  async function tell(url) {
-    const body = new URLSearchParams({ form_token: document.querySelector("[name=form_token]").value });
+  async function tell(url, more = {}) {
+    const form_token = document.querySelector("[name=form_token]").value;
+    const body = new URLSearchParams({ form_token, ...more });
     const answer = await fetch(url, { method: "POST", body, signal: within(15) });
     return answer.ok && new URL(answer.url).pathname !== "/login";
   }
@@ -325,6 +346,10 @@ const desk = (() => {
       else send(form);
     });
     document.addEventListener("keydown", key);
+    for (const sign of ["pointerdown", "pointermove", "keydown", "touchstart", "wheel"]) {
+      document.addEventListener(sign, attend, { capture: true, passive: true });
+    }
+    window.addEventListener("focus", attend);
     document.addEventListener("toggle", (event) => {
       if (event.target.matches(".more > [open]")) event.target.scrollIntoView({ block: "nearest" });
     }, true);

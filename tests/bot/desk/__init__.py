@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 
 import pyotp
@@ -20,20 +19,13 @@ from bot.live import Changes
 from bot.privacy.vault import Vault
 from bot.storage.records import Case, MessageState, Role, StaffMember
 from bot.storage.store import Store
-from bot.texts import Texts, open_content
-from dialogs.model import Content
+from bot.texts import open_content
 from tests.sqlite import migrated
 
 PASSWORD = "four quiet green boats"
 CONSULTANT = (Role.CONSULTANT,)
 RINGING = {telegram.NAME: telegram.LIMITS, viber.ViberChannel.name: viber.LIMITS}
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-
-
-@cache
-def words() -> tuple[Content, Texts]:
-    """The real content, read once."""
-    return open_content()
 
 
 @dataclass(slots=True)
@@ -120,8 +112,8 @@ async def a_centre(folder: Path) -> AsyncIterator[Centre]:
     clock, changes, woken = Clock(), Changes(), list[None]()
     store = await Store.open(url, vault, clock)
     accounts = Accounts(store, vault, clock, QUICK)
-    desk = Desk(store, changes, clock, lambda: woken.append(None), words()[1])
-    broadcasts = Broadcasting(store, *words(), RINGING, clock, lambda: woken.append(None))
+    desk = Desk(store, changes, clock, lambda: woken.append(None), open_content()[1])
+    broadcasts = Broadcasting(store, *open_content(), RINGING, clock, lambda: woken.append(None))
     try:
         yield Centre(store, vault, clock, changes, accounts, desk, broadcasts, woken)
     finally:

@@ -12,7 +12,8 @@ from bot.desk.bells import Bells
 from bot.desk.forum import Forum
 from bot.desk.telegram import DeskBot, Handler
 from bot.storage.records import StaffMember
-from tests.bot.desk import Centre, a_centre, words
+from bot.texts import open_content
+from tests.bot.desk import Centre, a_centre
 from tests.line import eventually
 from tests.standins.referee import objections
 from tests.standins.telegram import Chat, TelegramStandIn
@@ -49,7 +50,7 @@ class Phones:
         """The face in this group, receiving and showing."""
         centre = self.centre
         forum = Forum(
-            self.bells, group.id, centre.desk, centre.store, centre.vault, words()[1],
+            self.bells, group.id, centre.desk, centre.store, centre.vault, open_content()[1],
             centre.changes, centre.clock,
         )  # fmt: skip
         self.runs(forum.took)
@@ -72,7 +73,7 @@ class Phones:
         """Another process over the same database."""
         self.bot = DeskBot(TOKEN, self.server.api, self.centre.clock, lambda: 0.0)
         centre = self.centre
-        self.bells = Bells(self.bot, centre.store, centre.vault, words()[1], centre.clock)
+        self.bells = Bells(self.bot, centre.store, centre.vault, open_content()[1], centre.clock)
 
 
 @asynccontextmanager
@@ -83,7 +84,10 @@ async def some_phones(folder: Path) -> AsyncIterator[Phones]:
     async with a_centre(folder) as centre:
         bot = DeskBot(TOKEN, server.api, centre.clock, lambda: 0.0)
         phones = Phones(
-            centre, server, bot, Bells(bot, centre.store, centre.vault, words()[1], centre.clock)
+            centre,
+            server,
+            bot,
+            Bells(bot, centre.store, centre.vault, open_content()[1], centre.clock),
         )
         try:
             yield phones

@@ -9,10 +9,10 @@ import pytest
 
 from bot.desk import bells
 from bot.storage.records import BellAddress, StaffMember, StaffState
+from bot.texts import open_content
 from dialogs.model import SOURCE_LANGUAGE
-from tests.bot.desk import words
 from tests.bot.desk.phones import Phones, some_phones
-from tests.line import eventually
+from tests.line import PATIENCE, eventually
 from tests.standins.telegram import ApiError, Fault
 from tests.standins.woman import Woman as Phone
 
@@ -24,7 +24,7 @@ async def phones(tmp_path: Path) -> AsyncIterator[Phones]:
 
 
 def say(text: str, **params: object) -> str:
-    return words()[1].say(SOURCE_LANGUAGE, f"bell.{text}", **params)
+    return open_content()[1].say(SOURCE_LANGUAGE, f"bell.{text}", **params)
 
 
 async def bells_of(phones: Phones, *members: StaffMember) -> list[BellAddress]:
@@ -100,7 +100,7 @@ async def test_who_guesses_is_not_answered_any_more_not_even_with_the_right_code
 
 
 async def phones_answer(phone: Phone, count: int) -> None:
-    found = await phone._until(lambda: len(phone.bot_messages) >= count or None, 3, count)
+    found = await phone._until(lambda: len(phone.bot_messages) >= count or None, PATIENCE, count)
     assert found
 
 
@@ -173,7 +173,7 @@ async def test_a_ring_has_sound_and_says_nothing(phones: Phones) -> None:
 
 
 def test_no_word_of_a_ring_is_about_violence_a_person_or_a_place() -> None:
-    content, texts = words()
+    content, texts = open_content()
     ring = texts.say(SOURCE_LANGUAGE, "bell.ring").lower()
     names = [texts.say(SOURCE_LANGUAGE, place.name).lower() for place in content.places.values()]
     for word in ("жен", "насил", "помощ", "phen", "разговор", "случай", "център", "{", *names):
@@ -187,7 +187,7 @@ async def test_a_new_ring_for_a_case_replaces_the_older_one(phones: Phones) -> N
     await phones.bells.ring(bell, "another")
     first, other = phone.bot_messages
     await phones.bells.ring(bell, "one")
-    await phone._until(lambda: len(phone.bot_messages) == 2 or None, 3, "two rings")
+    await phone._until(lambda: len(phone.bot_messages) == 2 or None, PATIENCE, "two rings")
     assert first not in phone.bot_messages
     assert other in phone.bot_messages
 
@@ -200,7 +200,7 @@ async def test_quiet_takes_back_what_rang_for_that_case_and_no_other(phones: Pho
     await phones.bells.quiet("one")
     await phones.bells.quiet("one")
     await phones.bells.quiet("never rang")
-    await phone._until(lambda: len(phone.bot_messages) == 1 or None, 3, "one ring")
+    await phone._until(lambda: len(phone.bot_messages) == 1 or None, PATIENCE, "one ring")
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ async def test_who_was_perhaps_not_reached_counts_as_not_reached_and_stays_linke
 async def test_one_phone_that_does_not_answer_holds_up_no_other(
     phones: Phones, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bells, "RING_SECONDS", 1.0)
+    monkeypatch.setattr(bells, "RING_SECONDS", 3.0)  # the other one has time to be rung
     maria, _ = await phones.linked("maria")
     elena, _ = await phones.linked("elena")
     phones.server.fail(Fault("drip", "sendMessage"))

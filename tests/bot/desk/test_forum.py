@@ -21,8 +21,9 @@ from bot.storage.records import (
     StaffMember,
     StaffState,
 )
+from bot.texts import open_content
 from dialogs.model import SOURCE_LANGUAGE
-from tests.bot.desk import Centre, words
+from tests.bot.desk import Centre
 from tests.bot.desk.phones import Phones, some_phones
 from tests.line import eventually
 from tests.standins.member import Member
@@ -30,7 +31,7 @@ from tests.standins.telegram import ANONYMOUS, ApiError, Chat, Fault
 
 
 def say(text: str, **params: object) -> str:
-    return words()[1].say(SOURCE_LANGUAGE, f"bell.{text}", **params)
+    return open_content()[1].say(SOURCE_LANGUAGE, f"bell.{text}", **params)
 
 
 @dataclass
@@ -63,6 +64,11 @@ class Room:
         for text in (*said, say("from_line", words="").strip()):  # that a person is here
             await self.maria.sees(alias, text)
         return case
+
+    async def closes(self, case: Case) -> None:
+        """Maria does, on the web desk."""
+        desk, me = self.centre.desk, self.maria_account
+        await desk.close(me, case.id, (await desk.open(me, case.id)).upto)
 
     async def writes(self, case: Case, text: str) -> None:
         await self.centre.store.add_from_woman(case.id, text, f"key {text}")
@@ -111,7 +117,7 @@ async def test_after_the_claim_topic_municipality_and_her_words_stand_there_in_o
     room: Room,
 ) -> None:
     case = await room.claimed("тих орех", "Първо.", "Второ.")
-    texts = words()[1]
+    texts = open_content()[1]
     about = await room.maria.sees("тих орех", texts.say("bg", "topic.order"))
     assert texts.say("bg", "place.rse27") in about.words
     await room.writes(case, "Трето.")
@@ -153,6 +159,38 @@ async def test_a_close_deletes_the_topic_and_she_is_told_good_bye(room: Room) ->
         return await room.centre.store.topics() == []
 
     assert await eventually(forgotten)
+
+
+async def test_a_close_that_crosses_with_her_words_is_refused_until_they_stand_there(
+    room: Room,
+) -> None:
+    case = await room.claimed("тих орех", "Здравей")
+    room.maria.presses("Приключи", "тих орех")
+    await room.maria.sees("тих орех", say("close_ask"))
+    await room.centre.store.add_from_woman(case.id, "Той идва.", "k")  # nobody is told of it yet
+    told = await room.maria.is_told(room.maria.presses(say("button.close_yes"), "тих орех"))
+    assert told == say("refused.written_since")
+    assert (await room.centre.case(case)).state is CaseState.CLAIMED
+    room.centre.changes.notify()
+    await room.maria.sees("тих орех", "Той идва.")
+    room.maria.presses(say("button.close_yes"), "тих орех")
+    await room.maria.sees_topics()
+    assert (await room.centre.case(case)).state is CaseState.CLOSED
+
+
+async def test_an_answer_that_crosses_with_her_words_has_not_read_them(room: Room) -> None:
+    case = await room.claimed("тих орех", "Здравей")
+    await room.maria.sees("тих орех", "Здравей")
+    await room.centre.store.add_from_woman(case.id, "Той идва.", "k")  # nobody is told of it yet
+    room.maria.says("Тук съм", "тих орех")
+    await room.maria.sees("тих орех", say("state.due"))
+    kept = await room.centre.case(case)
+    assert kept.unread == 1
+    assert kept.bell_at is not None
+    await room.maria.sees("тих орех", "Той идва.")
+    room.maria.presses("Прочетох", "тих орех")
+    await room.phones.handled()
+    assert (await room.centre.case(case)).unread == 0
 
 
 async def test_a_second_thought_keeps_the_case(room: Room) -> None:
@@ -203,7 +241,7 @@ async def test_a_case_that_is_handed_over_shows_its_new_owner_below(room: Room) 
 
 async def test_a_case_that_is_opened_again_has_a_topic_again(room: Room) -> None:
     case = await room.claimed("тих орех", "Здравей")
-    await room.centre.desk.close(room.maria_account, case.id)
+    await room.closes(case)
     await room.maria.sees_topics()
     await room.centre.desk.reopen(room.maria_account, case.id)
     await room.maria.sees("тих орех", "Здравей")
@@ -288,7 +326,7 @@ async def test_a_reply_in_a_closed_topic_is_refused_and_says_so(
 ) -> None:
     case = await room.claimed("тих орех", "Здравей")
     room.group.rights.discard("delete_messages")  # the topic stays, for as long as it must
-    await room.centre.desk.close(room.maria_account, case.id)
+    await room.closes(case)
     before = await room.said_to(case)
     room.maria.says("Още нещо", "тих орех")
     await room.maria.sees("тих орех", say("refused.closed"))
@@ -301,7 +339,7 @@ async def test_a_topic_that_could_not_be_deleted_is_deleted_later(
     monkeypatch.setattr(forum_module, "REFUSED_SECONDS", 0.1)
     case = await room.claimed("тих орех", "Здравей")
     room.group.rights.discard("delete_messages")
-    await room.centre.desk.close(room.maria_account, case.id)
+    await room.closes(case)
     assert await eventually(lambda: len(room.phones.server.called("deleteForumTopic")) > 1)
     assert room.maria.topics == ["тих орех"]
     room.group.rights.add("delete_messages")
@@ -415,7 +453,7 @@ async def test_a_copy_that_may_stand_twice_says_so_as_long_as_it_stands(
 async def test_what_changed_and_changed_back_while_an_answer_was_lost_says_what_is_so(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forum_module, "AGAIN_SECONDS", 0.5)
+    monkeypatch.setattr(forum_module, "AGAIN_SECONDS", 1.5)
     case = await room.claimed("тих орех", "Здравей")
     await room.sends()
     await room.centre.store.set_present(case.id, False)
@@ -587,7 +625,7 @@ async def test_a_restart_makes_no_second_topic_and_says_nothing_twice(room: Room
 async def test_what_ended_while_it_was_stopped_has_no_topic_afterwards(room: Room) -> None:
     case = await room.claimed("тих орех", "Здравей")
     await room.phones.stops()
-    await room.centre.desk.close(room.maria_account, case.id)
+    await room.closes(case)
     room.phones.starts_again()
     room.phones.forum(room.group)
     await room.maria.sees_topics()

@@ -15,6 +15,7 @@ from bot.desk.service import (
     NothingToDecide,
     SentAlready,
     TextTooLong,
+    WrittenSince,
 )
 from bot.storage.records import (
     Author,
@@ -164,6 +165,20 @@ async def test_after_the_close_nothing_more_goes_to_her(centre: Centre) -> None:
     with pytest.raises(CaseClosed):
         await centre.desk.claim(maria, case.id)
     assert len((await centre.desk.open(maria, case.id)).messages) == before
+
+
+async def test_a_case_is_not_closed_over_words_that_were_not_shown(centre: Centre) -> None:
+    maria = await centre.person("maria")
+    case = await centre.woman("тих орех", "Ало?")
+    await centre.desk.claim(maria, case.id)
+    shown = (await centre.desk.open(maria, case.id)).upto
+    await centre.store.add_from_woman(case.id, "Той идва.", "k")
+    for seen in (0, shown):
+        with pytest.raises(WrittenSince):
+            await centre.desk.close(maria, case.id, seen)
+    assert (await centre.case(case)).state is CaseState.CLAIMED
+    await centre.desk.close(maria, case.id, (await centre.desk.open(maria, case.id)).upto)
+    assert (await centre.case(case)).state is CaseState.CLOSED
 
 
 async def test_open_cases_stand_above_closed_ones(centre: Centre) -> None:
@@ -353,6 +368,7 @@ async def test_what_can_be_changed_is_offered_and_nothing_else(centre: Centre) -
     await centre.send_all()
     assert (await centre.desk.open(maria, case.id)).mendable == {waits.id}
     centre.desk._lasting = frozenset({"web"})
-    assert (await centre.desk.open(maria, case.id)).mendable == frozenset()
-    await centre.desk.close(maria, case.id)
+    view = await centre.desk.open(maria, case.id)
+    assert view.mendable == frozenset()
+    await centre.desk.close(maria, case.id, view.upto)
     assert (await centre.desk.open(maria, case.id)).mendable == frozenset()

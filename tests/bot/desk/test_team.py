@@ -20,7 +20,8 @@ from bot.desk.team import (
     Team,
 )
 from bot.storage.records import CaseState, LoginTaken, Role, StaffMember, StaffState
-from tests.bot.desk import PASSWORD, Centre, a_centre, words
+from bot.texts import open_content
+from tests.bot.desk import PASSWORD, Centre, a_centre
 
 ADMIN = (Role.ADMIN,)
 CONSULTANT = (Role.CONSULTANT,)
@@ -34,7 +35,7 @@ async def centre(tmp_path: Path) -> AsyncIterator[Centre]:
 
 @pytest.fixture
 def team(centre: Centre) -> Team:
-    return Team(centre.store, centre.accounts, centre.changes, lambda: None, words()[1])
+    return Team(centre.store, centre.accounts, centre.changes, lambda: None, open_content()[1])
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ async def test_a_frozen_consultant_is_out_at_once_and_her_women_are_told(
     waiting = await centre.case(case)
     assert (waiting.state, waiting.claimed_by) == (CaseState.WAITING, None)
     assert waiting.bell_at is not None
-    assert await centre.send_all() == [words()[1].say("bg", "notice.returned")]
+    assert await centre.send_all() == [open_content()[1].say("bg", "notice.returned")]
     with pytest.raises(NotAllowed):
         await centre.desk.claim(maria, case.id)
 
@@ -173,7 +174,7 @@ async def test_who_answers_women_no_more_keeps_no_case(
     await centre.send_all()
     await team.change(ana, maria.id, "", [Role.STAFF], ["bg"])
     assert (await centre.case(case)).state is CaseState.WAITING
-    assert await centre.send_all() == [words()[1].say("bg", "notice.returned")]
+    assert await centre.send_all() == [open_content()[1].say("bg", "notice.returned")]
 
 
 async def test_another_alias_moves_no_case(centre: Centre, team: Team, ana: StaffMember) -> None:

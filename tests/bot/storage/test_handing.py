@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -257,6 +258,99 @@ async def test_a_reply_and_the_freezing_of_its_author_at_once_leave_her_without_
     assert got_through is (first == 0), "whoever comes first to the store"
 
 
+# --- what she is told of it ----------------------------------------------------------------------
+
+
+def in_full(language: str) -> str:
+    return f"notice in {language}"
+
+
+def cut_off(language: str) -> str:
+    raise InterruptedError
+
+
+def moves_of(store: Store, case: Case, maria: StaffMember, elena: StaffMember) -> list[Any]:
+    """Each move of which she is told, one after the other, to be made with a notice."""
+    return [
+        lambda notice: store.claim(case.id, maria.id, notice),
+        lambda notice: store.transfer(case.id, maria.id, elena.id, notice),
+        lambda notice: store.return_to_queue(case.id, elena.id, notice),
+    ]
+
+
+async def test_each_move_is_told_to_her_in_her_language(
+    store: Store, maria: StaffMember, elena: StaffMember
+) -> None:
+    case = await in_state(store, CaseState.WAITING, maria)
+    for told, move in enumerate(moves_of(store, case, maria, elena) * 2, start=1):
+        assert await move(in_full)
+        assert [each.text for each in await store.messages(case.id)][1:] == ["notice in tr"] * told
+
+
+async def test_a_move_of_which_she_could_not_be_told_has_not_happened(
+    store: Store, maria: StaffMember, elena: StaffMember
+) -> None:
+    case = await in_state(store, CaseState.WAITING, maria)
+    for move in moves_of(store, case, maria, elena):
+        before = await everything(store)
+        with pytest.raises(InterruptedError):
+            await move(cut_off)
+        assert await everything(store) == before
+        assert await move(in_full)
+    await store.claim(case.id, maria.id)
+    with pytest.raises(InterruptedError):
+        await store.return_unread(await now(store, case), cut_off)
+    assert (await now(store, case)).claimed_by == maria.id
+    await store.close_case(case.id, None, "closed", maria.id)
+    with pytest.raises(InterruptedError):
+        await store.reopen(case.id, maria.id, cut_off)
+    assert (await now(store, case)).state is CaseState.CLOSED
+
+
+async def test_only_who_still_waits_is_told_that_nobody_has_come_and_each_time_once(
+    store: Store, maria: StaffMember, clock: Clock
+) -> None:
+    case = await in_state(store, CaseState.WAITING, maria)
+    assert case.waits_since == NOON
+    assert await store.tell_waiting(case, 1, in_full)
+    assert not await store.tell_waiting(case, 1, in_full)
+    assert await store.claim(case.id, maria.id)
+    assert not await store.tell_waiting(case, 2, in_full), "somebody has come"
+    clock.forward(hours=1)
+    assert await store.return_to_queue(case.id, maria.id)
+    assert not await store.tell_waiting(case, 2, in_full), "it has only begun to wait again"
+    again = await now(store, case)
+    assert (again.waits_since, again.told) == (clock(), 0)
+    assert await store.tell_waiting(again, 1, in_full)
+    assert len(await store.messages(case.id)) == 3
+    assert (await now(store, case)).told == 1
+
+
+@pytest.mark.parametrize("first", [0, 1])
+async def test_of_a_claim_and_a_waiting_message_at_once_she_never_hears_the_claim_first(
+    store: Store, maria: StaffMember, first: int
+) -> None:
+    case = await in_state(store, CaseState.WAITING, maria)
+    acts = [
+        store.tell_waiting(case, 1, lambda _: "nobody has come"),
+        store.claim(case.id, maria.id, lambda _: "somebody is here"),
+    ]
+    await won(*acts[first:], *acts[:first])
+    told = [message.text for message in await store.messages(case.id)][1:]
+    assert told in (["nobody has come", "somebody is here"], ["somebody is here"])
+
+
+@pytest.mark.parametrize("covered", [False, True])
+async def test_what_she_writes_at_a_screen_in_another_language_changes_that_of_her_case(
+    store: Store, maria: StaffMember, covered: bool
+) -> None:
+    case = await in_state(store, CaseState.CLAIMED, maria)
+    await store.add_from_woman(case.id, "hello", "2", language=None if covered else "en")
+    assert await store.return_to_queue(case.id, maria.id, in_full)
+    told = (await store.messages(case.id))[-1].text
+    assert told == f"notice in {'tr' if covered else 'en'}"
+
+
 # --- the bell ------------------------------------------------------------------------------------
 
 
@@ -272,7 +366,7 @@ async def test_a_new_case_rings_at_once_and_a_claimed_one_no_more(
     assert again.bell_round == 1
     await store.claim(case.id, maria.id)
     assert not await store.rung(again, 2, clock()), "claimed in the meantime"
-    assert await store.ringing(clock.forward(days=1)) == []
+    assert await store.ringing(clock.forward(minutes=14)) == []
 
 
 async def test_whoever_loses_her_consultant_waits_and_rings_like_a_new_one(
@@ -295,21 +389,84 @@ async def test_whoever_loses_her_consultant_waits_and_rings_like_a_new_one(
         assert await store.claim(case.id, elena.id)
 
 
-async def test_her_unread_words_ring_for_her_consultant_until_they_are_read_or_answered(
+async def test_her_unread_words_ring_for_her_consultant_until_they_are_read_and_answered(
     store: Store, maria: StaffMember, clock: Clock
 ) -> None:
     case = await in_state(store, CaseState.CLAIMED, maria)
-    for n, quiets in enumerate(
-        (
-            lambda: store.looked(case.id, maria.id),
-            lambda: store.add_reply(case.id, maria.id, "да", "quiet"),
-        )
-    ):
-        await store.add_from_woman(case.id, "още", f"{n}")
-        assert await store.ringing(clock.forward(seconds=119)) == []
-        assert len(await store.ringing(clock.forward(seconds=1))) == 1
-        await quiets()
-        assert await store.ringing(clock.forward(days=1)) == []
+    await store.looked(case.id, maria.id)
+    await store.add_from_woman(case.id, "още", "1")
+    assert await store.ringing(clock.forward(seconds=119)) == []
+    assert len(await store.ringing(clock.forward(seconds=1))) == 1
+    await store.looked(case.id, maria.id)
+    assert await store.ringing(clock.forward(seconds=899)) == []
+    assert len(await store.ringing(clock.forward(seconds=1))) == 1
+    await store.add_reply(case.id, maria.id, "да", "quiet")
+    assert await store.ringing(clock.forward(days=1)) == []
+
+
+async def test_more_words_bring_a_later_bell_forward_and_count_its_rounds_on(
+    store: Store, maria: StaffMember, clock: Clock
+) -> None:
+    case = await in_state(store, CaseState.CLAIMED, maria)
+    await store.looked(case.id, maria.id)
+    await store.add_from_woman(case.id, "още", "1")
+    for minutes, soon, rounds in ((8, 2, 2), (1, 1, 2), (60 * 60, 2, 0)):
+        kept = await now(store, case)
+        assert await store.rung(kept, 2, clock() + timedelta(minutes=minutes))
+        await store.add_from_woman(case.id, "и още", f"after {minutes}")
+        kept = await now(store, case)
+        assert (kept.bell_at, kept.bell_round) == (clock() + timedelta(minutes=soon), rounds)
+
+
+async def test_words_that_nobody_was_shown_ring_on_after_a_look_and_after_an_answer(
+    store: Store, maria: StaffMember, clock: Clock
+) -> None:
+    case = await in_state(store, CaseState.CLAIMED, maria)
+    await store.looked(case.id, maria.id)
+    seen = await store.add_from_woman(case.id, "още", "1")
+    assert seen is not None
+    await store.add_from_woman(case.id, "и още", "2")
+    await store.looked(case.id, maria.id, seen.number)
+    assert ((kept := await now(store, case)).unread, kept.bell_round) == (1, 0)
+    clock.forward(seconds=5)
+    await store.add_reply(case.id, maria.id, "да", "crosses")
+    assert (await now(store, case)).bell_at == clock() + timedelta(minutes=2)
+    await store.looked(case.id, maria.id, 9999)
+    kept = await now(store, case)
+    assert (kept.unread, kept.unanswered, kept.bell_at) == (0, 0, None)
+
+
+async def test_what_is_unanswered_rings_for_whoever_gets_it(
+    store: Store, maria: StaffMember, elena: StaffMember, clock: Clock
+) -> None:
+    case = await in_state(store, CaseState.CLAIMED, maria)
+    await store.looked(case.id, maria.id)
+    await store.return_to_queue(case.id, maria.id)
+    await store.claim(case.id, elena.id)
+    assert (await now(store, case)).bell_at is None, "Maria has answered"
+    await store.add_from_woman(case.id, "още", "1")
+    await store.looked(case.id, elena.id)
+    for gets_it in ("claims", "opens again"):
+        if gets_it == "claims":
+            await store.return_to_queue(case.id, elena.id)
+            await store.claim(case.id, elena.id)
+        else:
+            await store.close_case(case.id, None, "bye", elena.id)
+            await store.reopen(case.id, elena.id)
+        assert (await now(store, case)).bell_at == clock() + timedelta(minutes=15), gets_it
+        clock.forward(minutes=1)
+
+
+async def test_it_is_not_closed_over_words_that_were_not_shown(
+    store: Store, maria: StaffMember
+) -> None:
+    case = await in_state(store, CaseState.CLAIMED, maria)
+    await store.looked(case.id, maria.id)
+    new = await store.add_from_woman(case.id, "още", "1")
+    assert new is not None
+    assert await store.close_case(case.id, "край", "bye", maria.id, new.number - 1) is None
+    assert (await now(store, case)).state is CaseState.CLAIMED
+    assert await store.close_case(case.id, "край", "bye", maria.id, new.number)
 
 
 @pytest.mark.parametrize("opens", ["looks", "answers"])
@@ -330,7 +487,8 @@ async def test_what_was_handed_over_rings_for_the_colleague_until_she_opens_it(
     else:
         await store.add_reply(case.id, elena.id, "аз съм", "1")
     assert await store.unopened(clock.forward(days=1)) == []
-    assert await store.ringing(clock()) == []
+    unread = opens == "answers"
+    assert len(await store.ringing(clock())) == unread, "she has not read what was said before"
 
 
 # --- opened again --------------------------------------------------------------------------------
@@ -425,6 +583,27 @@ async def test_she_is_rung_once_until_she_comes_back(store: Store, maria: StaffM
     assert await store.nudged(case.id)
     await store.close_case(case.id, None, "bye")
     assert not await store.nudged(case.id)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_who_stopped_in_that_moment_is_not_rung(
+    store: Store, maria: StaffMember, closed: bool
+) -> None:
+    ring = Nudge("am", "words")
+    case = await store.open_case("telegram", "1", "bg", None, None, "река", ring)
+    other = await store.open_case("telegram", "2", "bg", None, None, "камък", ring)
+    for each in (case, other):
+        await store.set_present(each.id, False)
+    await store.claim(case.id, maria.id)
+    if closed:
+        await store.close_case(case.id, None, "bye")
+    assert await store.unsubscribe("telegram", "1") == []
+    if closed:  # its consultant goes on with it
+        assert await store.reopen(case.id, maria.id)
+        await store.set_present(case.id, False)
+    assert not await store.nudged(case.id)
+    assert (await now(store, case)).nudge is None
+    assert await store.nudged(other.id)
 
 
 # --- who is shut out -----------------------------------------------------------------------------

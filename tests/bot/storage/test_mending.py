@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from bot.storage.messages import SEEN
 from bot.storage.records import (
     Author,
     CannotBeUndone,
@@ -126,7 +127,7 @@ async def test_an_edit_is_news_where_the_words_were_read_and_words_remain(
     await store.edit_from_woman(*HER, "7", "")
     now = await store.case(case.id)
     assert now is not None
-    assert (now.unread, now.bell_at) == (0, None)
+    assert (now.unread, now.bell_round) == (0, SEEN), "it has been seen, and is not answered"
 
 
 async def test_an_edit_under_a_cover_is_marked(store: Store) -> None:
@@ -217,6 +218,40 @@ async def test_what_is_just_being_sent_is_left_alone(
     with pytest.raises(OnItsWay):
         await mends(store, what, case, maria, message)
     assert (await only(store, case)).text == "Утре в 9."
+
+
+async def test_what_is_corrected_after_it_was_found_due_is_taken_as_it_says_now(
+    store: Store, maria: StaffMember, clock: Clock
+) -> None:
+    case = await claimed(store, maria)
+    message = await store.add_reply(case.id, maria.id, "Утре в 9.", "k")
+    for words, what in (("Утре в 10.", What.SAY), ("Утре в 12.", What.CORRECT)):
+        found = await due(store, clock)
+        assert await store.correct(case.id, maria.id, message.id, words)
+        taken = await store.take(found.outbox_id, "here")
+        assert taken is not None
+        assert (taken.what, taken.message.text) == (what, words)
+        if what is What.SAY:
+            await store.add_handles(case.id, ["41"], message.id)
+            await store.settle(found.outbox_id, MessageState.SENT, taken.lease)
+            assert await store.correct(case.id, maria.id, message.id, "Утре в 11.")
+        else:
+            assert taken.handle == "41"
+
+
+@MENDS
+async def test_what_is_taken_back_after_it_was_found_due_is_taken_no_more(
+    store: Store, maria: StaffMember, clock: Clock, what: What
+) -> None:
+    case = await claimed(store, maria)
+    if what is What.CORRECT:
+        message = await sent(store, clock, case, maria)
+        await store.correct(case.id, maria.id, message.id, "Утре в 10.")
+    else:
+        message = await store.add_reply(case.id, maria.id, "Утре в 9.", "k")
+    found = await due(store, clock)
+    assert await store.take_back(case.id, maria.id, message.id)
+    assert await store.take(found.outbox_id, "here") is None
 
 
 @MENDS

@@ -35,6 +35,7 @@ from bot.storage.records import (
     StaffMember,
     StaffState,
 )
+from bot.storage.sessions import Session
 from bot.storage.store import Store
 from scheduler.model import Reception, ReceptionState
 from tests.bot.storage.conftest import NOON, Clock, everything, rows
@@ -189,10 +190,9 @@ async def test_unread_and_held_count_what_each_side_has_not_seen(
     assert counted is not None
     assert (counted.unread, counted.held) == (3, 1)
     await store.looked(case.id, maria.id)
-    await store.told(case.id, 2)
     counted = await store.case(case.id)
     assert counted is not None
-    assert (counted.unread, counted.told) == (0, 2)
+    assert counted.unread == 0
 
 
 async def test_silence_is_broken_by_people_and_not_by_the_line(store: Store, clock: Clock) -> None:
@@ -445,7 +445,10 @@ async def test_after_forget_nothing_is_left_in_the_file_and_no_copy_opens(
         value for row in copied if row[0] == case.id for value in row if isinstance(value, bytes)
     ]
 
-    assert sorted(await store.forget("telegram", ADDRESS)) == ["11", "12"]
+    left = await store.forget("telegram", ADDRESS)
+    assert sorted(each.handle for each in left) == ["11", "12"]
+    await store.drop_leftovers([each.id for each in left])  # they were removed from her chat
+    await store.leave_no_trace()
 
     disk = everything_on_disk(tmp_path)
     assert len(cipher) > 6
@@ -489,11 +492,14 @@ async def test_forget_leaves_nothing_of_her_in_any_table_but_the_months_figures(
     assert filled == {
         "cases", "messages", "media", "outbox", "handles", "blocks", "audit", "tallies",
     }  # fmt: skip
-    await store.forget("web", ADDRESS)
+    stands = await store.forget("web", ADDRESS)
     left = await everything(store) - before
-    assert {row[0] for row in left} == {"audit", "tallies"}
+    assert {row[0] for row in left} == {"audit", "tallies", "leftovers"}
     index = store._index("web", ADDRESS)
     assert not [row for row in left if case.id in row or index in row or ADDRESS in row]
+    await store.drop_leftovers([each.id for each in stands])
+    left = await everything(store) - before
+    assert {row[0] for row in left} == {"audit", "tallies"}
     assert before <= await everything(store)
 
 
@@ -626,26 +632,73 @@ async def test_a_frozen_account_is_logged_out_at_once(
 ) -> None:
     for token in (b"1", b"2"):
         await store.add_session(token, maria.id, NOON + timedelta(hours=1))
-    assert await store.session(b"1") == maria
+    assert await store.session(b"1") == Session(maria, NOON)
     await store.end_session(b"1")
     assert await store.session(b"1") is None
     await store.set_staff_state(maria.id, StaffState.FROZEN)
     await store.set_staff_state(maria.id, StaffState.ACTIVE)
-    assert await store.session(b"2") is None
+    await store.session_seen(b"2")
+    assert await store.session(b"2") == Session(maria, None), "hers, and over"
     await store.add_session(b"3", maria.id, NOON + timedelta(hours=1))
     clock.forward(hours=1)
     assert await store.session(b"3") is None
-    await store.end_sessions_of(maria.id)
+    await store.purge(clock())
     assert (await store.counts())["sessions"] == 0
 
 
-async def test_failed_logins_are_counted_per_login(store: Store, clock: Clock) -> None:
-    await store.add_failed_login(b"a")
+async def test_when_she_last_worked_is_the_same_for_every_process(
+    store: Store, maria: StaffMember, clock: Clock
+) -> None:
+    for token in (b"1", b"2"):
+        await store.add_session(token, maria.id, NOON + timedelta(hours=9))
+    clock.forward(hours=1)
+    await store.session_seen(b"1")
+    assert await store.session(b"1") == Session(maria, NOON + timedelta(hours=1))
+    assert await store.session(b"2") == Session(maria, NOON)
+
+
+async def failed(store: Store, login: str, browser: str = "") -> list[str]:
+    return await store.login_failed(login, browser, store._now() - timedelta(minutes=15), 2, 5)
+
+
+async def test_failed_logins_are_counted_per_login_and_browser(store: Store, clock: Clock) -> None:
+    await failed(store, "a")
     clock.forward(minutes=10)
-    await store.add_failed_login(b"a")
-    assert await store.failed_logins(b"a", NOON) == 2
-    assert await store.failed_logins(b"a", clock()) == 1
-    assert await store.failed_logins(b"b", NOON) == 0
+    await failed(store, "a")
+    await failed(store, "a", "hers")
+    assert await store.failed_logins("a", "", NOON) == (2, 3)
+    assert await store.failed_logins("a", "", clock()) == (1, 2)
+    assert await store.failed_logins("a", "hers", NOON) == (1, 3)
+    assert await store.failed_logins("b", "", NOON) == (0, 3)
+
+
+async def test_of_an_account_it_is_noted_once_that_its_name_was_tried_too_often(
+    store: Store, maria: StaffMember, clock: Clock
+) -> None:
+    assert [await failed(store, "maria") for _ in range(3)] == [[], ["login.shut"], []]
+    assert [await failed(store, "nobody") for _ in range(3)] == [[], ["login.flooded"], []]
+    shut, flooded = sorted(await store.tried_too_often(NOON - timedelta(1)), key=lambda e: e.action,
+                           reverse=True)  # fmt: skip
+    assert (shut.staff_id, shut.at) == (maria.id, NOON)
+    assert (flooded.staff_id, flooded.at) == (None, NOON)
+    clock.forward(minutes=16)
+    assert [await failed(store, "maria") for _ in range(2)] == [[], ["login.shut"]]
+    assert max(entry.at for entry in await store.tried_too_often(NOON)) == clock()
+
+
+async def test_a_login_of_somebody_who_is_gone_is_known_until_somebody_else_has_it(
+    store: Store, maria: StaffMember, elena: StaffMember, clock: Clock
+) -> None:
+    for who in (maria, elena):
+        await store.remove_staff(who.id)
+    assert await failed(store, "maria") == ["refused.removed"]
+    await store.add_staff("elena", "", [Role.STAFF], b"2", NOON + timedelta(days=1))
+    assert await failed(store, "elena") == []
+    assert [entry.staff_id for entry in await store.audits(9)] == [maria.id]
+    again = await store.add_staff("maria", "", [Role.STAFF], b"3", NOON + timedelta(days=1))
+    await store.remove_staff(again.id)
+    assert await failed(store, "maria") == ["refused.removed"]
+    assert "maria" not in str(await everything(store))
 
 
 # --- the staff's own bells, and who is gone ----------------------------------------------------
@@ -760,7 +813,10 @@ async def test_a_removed_account_keeps_nothing_and_its_login_is_free(
         " FROM staff",
     )
     assert kept == ["", "", "removed", *[None] * 9]
-    assert (await store.all_staff(), await store.session(b"1")) == ([], None)
+    assert await store.all_staff() == []
+    ended = await store.session(b"1")
+    assert ended is not None
+    assert (ended.seen_at, ended.staff.state) == (None, StaffState.REMOVED)
     assert await store.credentials("maria") is None
     again = await store.add_staff("maria", "", [Role.STAFF], b"2", NOON + timedelta(days=1))
     assert again.id != maria.id
@@ -783,6 +839,16 @@ async def test_a_removed_account_goes_once_nothing_speaks_of_it(
     await store.remove_staff(elena.id)
     assert (await store.purge(clock())).removed == 0, "a closed case is hers"
     assert (await store.purge(clock.forward(days=7))).removed == 1
+
+
+async def test_while_a_removed_accounts_session_would_have_lasted_it_is_known_whose_it_is(
+    store: Store, maria: StaffMember, clock: Clock
+) -> None:
+    await store.add_session(b"1", maria.id, NOON + timedelta(hours=12))
+    await store.remove_staff(maria.id)
+    assert (await store.purge(clock.forward(hours=11))).removed == 0
+    assert await store.session(b"1") is not None
+    assert (await store.purge(clock.forward(hours=1))).removed == 1
 
 
 # --- the database itself ---------------------------------------------------------------------

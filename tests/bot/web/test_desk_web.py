@@ -35,12 +35,13 @@ from bot.storage.records import (
     Role,
     StaffState,
 )
+from bot.texts import open_content
 from bot.web.app import WebParts, assemble
 from bot.web.login import SESSION_COOKIE, login_routes
 from bot.web.security import MAX_UPLOAD
 from bot.web.staff import staff_routes
 from tests import sounds
-from tests.bot.desk import PASSWORD, Centre, a_centre, words
+from tests.bot.desk import PASSWORD, Centre, a_centre
 from tests.standins.telegram import TelegramStandIn
 
 HOST = "https://desk.test"
@@ -54,7 +55,7 @@ def site(
     desk_group: bool = False,
 ) -> Starlette:
     """The pages behind the login, over a real store."""
-    content, texts = words()
+    content, texts = open_content()
     parts = WebParts(
         content=content,
         texts=texts,
@@ -85,7 +86,7 @@ async def desk_bells(centre: Centre) -> AsyncIterator[tuple[Bells, TelegramStand
     await server.start()
     bot = DeskBot(server.token, server.api, centre.clock)
     try:
-        yield Bells(bot, centre.store, centre.vault, words()[1], centre.clock), server
+        yield Bells(bot, centre.store, centre.vault, open_content()[1], centre.clock), server
     finally:
         await bot.close()
         await server.stop()
@@ -192,6 +193,40 @@ async def test_the_session_cookie_is_kept_from_scripts_and_other_sites(centre: C
     assert answer.headers["location"] == "/desk"
 
 
+async def test_a_known_browser_lets_her_in_while_strangers_guess(centre: Centre) -> None:
+    member = await centre.person("maria")
+    name = centre.accounts.browser_cookie("maria")
+    async with browser(centre) as hers, browser(centre) as his:
+        for _ in range(2):
+            centre.clock.passes(minutes=16)
+            fields = {"login": "Maria ", "password": PASSWORD, "code": centre.code("maria")}
+            answer = await hers.client.post("/login", data=fields, follow_redirects=False)
+            assert answer.headers["location"] == "/desk", "the second time, while he guesses"
+            (made,) = (c for c in answer.headers.get_list("set-cookie") if c.startswith(name))
+            assert "; HttpOnly; Max-Age=7776000; Path=/login; SameSite=strict; Secure" in made
+            assert "maria" not in made
+            assert member.id not in made
+            for _ in range(6):
+                await his.post("/login", login="maria", password="wrong wrong wrong", code="1")
+            assert his.status == 429
+            await hers.get("/desk")
+            await hers.submit("/logout")
+            assert [cookie.name for cookie in hers.client.cookies.jar] == [name]
+            assert name not in hers.client.build_request("GET", "/desk").headers.get("cookie", "")
+
+
+async def test_the_browser_in_which_she_accepts_knows_her(centre: Centre) -> None:
+    token = await centre.accounts.invite("maria", [Role.CONSULTANT])
+    async with browser(centre) as new:
+        await new.post("/invite", token=token)
+        await new.submit("/invite/password", password=PASSWORD, again=PASSWORD)
+        found = re.search(r"secret=([A-Z2-7]+)", html.unescape(new.page))
+        assert found
+        await new.submit("/invite/code", code=pyotp.TOTP(found[1]).at(centre.clock.at))
+        names = {cookie.name: cookie.path for cookie in new.client.cookies.jar}
+        assert names[centre.accounts.browser_cookie("maria")] == "/login"
+
+
 async def test_a_refused_login_does_not_say_what_was_wrong(centre: Centre) -> None:
     await centre.session_of("maria")
     async with browser(centre) as visitor:
@@ -274,11 +309,38 @@ async def test_claim_answer_note_and_close(centre: Centre, maria: Browser) -> No
     await maria.submit(f"{at}/note", text="Има две деца.")
     assert "Вътрешна бележка" in maria.text
     assert await centre.send_all() == [
-        words()[1].say("bg", "notice.claimed"), "Питай спокойно."
+        open_content()[1].say("bg", "notice.claimed"), "Питай спокойно."
     ]  # fmt: skip
     await maria.submit(f"{at}/close")
     assert "Разговорът е приключен" in maria.text
     assert f"{at}/reply" not in maria.page
+
+
+async def test_a_close_that_crosses_with_her_words_shows_them_and_a_second_press_closes(
+    centre: Centre, maria: Browser
+) -> None:
+    at = await claimed(centre, maria, "Ало?")
+    case = await of(centre, at)
+    await centre.store.add_from_woman(case.id, "Той идва.", "k")
+    await maria.submit(f"{at}/close")
+    assert maria.status == 409
+    assert "писа междувременно" in maria.text
+    assert "Той идва." in maria.text
+    assert (await of(centre, at)).state is CaseState.CLAIMED
+    await maria.submit(f"{at}/close")
+    assert (await of(centre, at)).state is CaseState.CLOSED
+
+
+async def test_a_page_has_read_what_it_shows_and_no_more(centre: Centre, maria: Browser) -> None:
+    at = await claimed(centre, maria, "Ало?")
+    case = await of(centre, at)
+    first = await centre.store.add_from_woman(case.id, "Той идва.", "1")
+    assert first is not None
+    await centre.store.add_from_woman(case.id, "Тук е.", "2")
+    token = maria.fields("/logout")
+    for upto, unread in (("", 2), ("9" * 40, 2), (str(first.number), 1)):
+        await maria.post(f"{at}/looked", **token, upto=upto)
+        assert (await of(centre, at)).unread == unread
 
 
 async def test_the_second_to_claim_is_told_kindly(centre: Centre, maria: Browser) -> None:
@@ -905,14 +967,14 @@ async def test_the_live_news_say_that_something_changed_and_nothing_else(
     }  # fmt: skip
     listening = asyncio.create_task(app(scope, receive, send))
     try:
-        await asyncio.wait_for(news.wait(), 5)
+        await asyncio.wait_for(news.wait(), 30)
         news.clear()
         await centre.woman("тих орех", "Тайно.")
         centre.changes.notify()
-        await asyncio.wait_for(news.wait(), 5)
+        await asyncio.wait_for(news.wait(), 30)
     finally:
         gone.set()
-        await asyncio.wait_for(listening, 5)
+        await asyncio.wait_for(listening, 30)
     lines = {line for line in b"".join(heard).decode().splitlines() if line}
     assert lines <= {"retry: 2000", "data: change", ":"}
 

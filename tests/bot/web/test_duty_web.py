@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from bot.storage.records import Role, StaffMember
+from bot.texts import open_content
 from scheduler.duty import Day, Hours, Shift, Weekly
 from scheduler.ical import PROBLEM_CODES
-from tests.bot.desk import Centre, a_centre, words
+from tests.bot.desk import Centre, a_centre
 from tests.bot.web.test_desk_web import Browser, browser
 
 HOME = "/staff/duty"
@@ -201,7 +202,7 @@ async def test_a_file_that_is_no_calendar_changes_nothing(
 
 
 def test_every_mistake_of_a_calendar_has_its_sentence() -> None:
-    known = words()[0].texts.keys()
+    known = open_content()[0].texts.keys()
     assert {f"staff.duty.file.problem.{code}" for code in PROBLEM_CODES} <= known
 
 

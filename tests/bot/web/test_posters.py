@@ -15,8 +15,9 @@ import pytest_asyncio
 from bot.channels.base import Linked
 from bot.posters import Posters
 from bot.storage.records import Role
+from bot.texts import open_content
 from bot.web.login import SESSION_COOKIE
-from tests.bot.desk import Centre, a_centre, words
+from tests.bot.desk import Centre, a_centre
 from tests.bot.test_posters import BOTH, OURS, Chat, codes, modules
 from tests.bot.web.test_desk_web import HOST, Browser, browser, site
 from tests.line import Line, running_line
@@ -36,7 +37,7 @@ async def centre(tmp_path: Path) -> AsyncIterator[Centre]:
 async def ivan(centre: Centre, linked: Mapping[str, Linked], web: str) -> AsyncIterator[Browser]:
     """Somebody of the team, where these chats and this page can be linked to."""
     session = await centre.session_of("ivan", [Role.STAFF])
-    posters = Posters(words()[1], linked, web)
+    posters = Posters(open_content()[1], linked, web)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(site(centre, posters=posters)),
         base_url=HOST,
@@ -49,7 +50,7 @@ async def ivan(centre: Centre, linked: Mapping[str, Linked], web: str) -> AsyncI
 
 
 async def test_every_municipality_has_a_poster_in_each_language(centre: Centre) -> None:
-    content, texts = words()
+    content, texts = open_content()
     async with ivan(centre, BOTH, OURS) as page:
         await page.get("/staff")
         assert f'href="{HOME}"' in page.page

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from bot.storage.records import Prepared, Role
+from bot.texts import open_content
 from bot.web.prepared import STARTER
 from dialogs import lint
-from tests.bot.desk import Centre, a_centre, words
+from tests.bot.desk import Centre, a_centre
 from tests.bot.web.test_desk_web import Browser, browser
 
 HOME = "/staff/prepared"
@@ -147,7 +148,7 @@ async def test_an_empty_desk_is_filled_with_the_samples_and_no_other(
 
 
 def test_every_sample_has_a_shortcut_and_nothing_that_is_never_said() -> None:
-    content, texts = words()
+    content, texts = open_content()
     rules = lint.load_rules()
     names = [each for each in content.texts if each.startswith(STARTER)]
     assert names

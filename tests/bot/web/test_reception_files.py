@@ -12,11 +12,12 @@ import pytest
 
 from bot.calendars import take_calendar
 from bot.storage.records import Role
+from bot.texts import open_content
 from scheduler.exchange import SOFIA
 from scheduler.ical import HORIZON, PROBLEM_CODES
 from scheduler.model import ReceptionState
 from scheduler.reception_ical import OWN_CODES
-from tests.bot.desk import Centre, a_centre, words
+from tests.bot.desk import Centre, a_centre
 from tests.bot.web.test_desk_web import HOST, Browser, browser
 from tests.scheduler.test_ical import calendar
 from tests.scheduler.test_reception_ical import ONE, TUESDAYS
@@ -168,4 +169,4 @@ async def test_the_page_says_where_phones_find_the_calendar(ivan: Browser) -> No
 def test_every_mistake_of_a_calendar_has_its_sentence() -> None:
     shared = {f"staff.duty.file.problem.{code}" for code in {*PROBLEM_CODES} - {*OWN_CODES}}
     own = {f"staff.ics.problem.{code}" for code in OWN_CODES}
-    assert shared | own <= words()[0].texts.keys()
+    assert shared | own <= open_content()[0].texts.keys()

@@ -13,9 +13,10 @@ import pytest
 
 from bot.neutral import topic_word
 from bot.storage.records import Role
+from bot.texts import open_content
 from scheduler.csv_lines import PROBLEM_CODES
 from scheduler.model import Reception, ReceptionState
-from tests.bot.desk import Centre, a_centre, words
+from tests.bot.desk import Centre, a_centre
 from tests.bot.web.test_desk_web import Browser, browser
 
 NEW = "/staff/receptions/new"
@@ -407,7 +408,7 @@ async def test_a_good_file_moves_what_has_another_hour(centre: Centre, ivan: Bro
 
 
 def test_every_mistake_of_a_file_has_its_sentence() -> None:
-    assert {f"staff.csv.problem.{code}" for code in PROBLEM_CODES} <= words()[0].texts.keys()
+    assert {f"staff.csv.problem.{code}" for code in PROBLEM_CODES} <= open_content()[0].texts.keys()
 
 
 async def test_consultants_do_not_change_receptions(centre: Centre) -> None:
@@ -435,7 +436,7 @@ async def test_an_unknown_reception_says_so(ivan: Browser) -> None:
 
 
 def test_words_that_tell_the_topic_are_found_in_any_form() -> None:
-    _, texts = words()
+    _, texts = open_content()
     for name in (
         "Срещу НАСИЛИЕТО", "Помощ за жертви", "домашен тормоз", "Център „Динамика“", "Dinamika",
         "Полицията", "Убежище", "Закрила на детето", "Прокуратурата", "Женски център",
@@ -453,6 +454,6 @@ def test_words_that_tell_the_topic_are_found_in_any_form() -> None:
 
 
 def test_a_word_that_tells_the_topic_is_quoted_as_it_was_written() -> None:
-    _, texts = words()
+    _, texts = open_content()
     assert topic_word(texts, "Център „Динaмикa“") == "Динaмикa"  # two of its letters are Latin
     assert topic_word(texts, "Women, Shеlter") == "Shеlter"  # and one of these is not

@@ -10,9 +10,10 @@ import pytest
 from bot.desk.figures import figures_of
 from bot.storage.figures import EDGES
 from bot.storage.records import Role, Waits
+from bot.texts import open_content
 from bot.web.login import SESSION_COOKIE
 from bot.web.switchboard import FiguresLook
-from tests.bot.desk import Centre, a_centre, words
+from tests.bot.desk import Centre, a_centre
 from tests.bot.web.test_desk_web import Browser, browser
 
 HOME = "/staff/line"
@@ -105,7 +106,7 @@ async def test_a_month_tells_how_fast_women_were_answered(centre: Centre, ana: B
 
 
 def test_a_wait_is_told_in_the_largest_fitting_unit() -> None:
-    texts = words()[1]
+    texts = open_content()[1]
     look = FiguresLook(lambda text_id, **params: texts.say("bg", text_id, **params))
     told = {edge: look.wait(figures_of(Waits("2026-11", {edge: 1}, 0)).median) for edge in EDGES}
     assert told[60] == "до 1 мин"
@@ -147,7 +148,7 @@ async def test_the_answers_state_the_law_as_the_facts_do_and_no_other_number(
     centre: Centre, ana: Browser
 ) -> None:
     await ana.get("/desk/answers")
-    law = words()[0].facts["LAW-40"]
+    law = open_content()[0].facts["LAW-40"]
     assert law.says in ana.text
     assert "22.11.2026" in ana.text
     assert "Проверката е изтекла" not in ana.text
