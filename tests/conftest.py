@@ -32,9 +32,10 @@ settings.register_profile("new", derandomize=False, **_ANY_PACE)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
-TODAY = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
-"""A Monday at noon, at the centre. Some day people have to look at the facts again, and women are
-shown less until they do: that is tried by itself, and must not end all other tests."""
+TODAY = datetime(2026, 11, 23, 10, 7, tzinfo=UTC)
+"""A Monday after noon, at the centre. Some day people have to look at the facts again, and women
+are shown less until they do: that is tried by itself, and must not end all other tests. Not a
+whole hour: a test by itself sees the same kind of time as one in the middle of a run."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
