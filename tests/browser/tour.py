@@ -347,6 +347,27 @@ async def close(on: Stage) -> None:
 
 
 @state
+async def written_since(on: Stage) -> None:
+    case = await on.talk()
+    await on.opens(case)
+    await on.unfolds("close-box")
+    await on.centre.store.add_from_woman(case.id, "Той идва.", "crossed")
+    await on.page.locator(".close-box button.danger").click()
+    await on.page.locator("[data-live=problem]").wait_for()
+    on.watch.expected(409)
+
+
+@state
+async def unanswered(on: Stage) -> None:
+    case = await on.talk()
+    await on.centre.desk.looked(on.maria, case.id)
+    on.centre.clock.passes(minutes=15)
+    await on.centre.store.rung(await on.centre.store.case(case.id), 1, None)
+    await on.goes()
+    await on.page.locator(".card.mine .count").wait_for()
+
+
+@state
 async def closed(on: Stage) -> None:
     case = await on.talk()
     await on.centre.desk.looked(on.maria, case.id)
